@@ -1,0 +1,115 @@
+"""What a fitted term reward says: which terms are paid for, and which merely changed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irl.config import Fitting
+from irl.records import ChangedTerm, Term
+from irl.recovery.least_squares import significant
+from irl.recovery.log_ratio import TermFit, candidates
+from irl.rewards.terms import count_terms, term_tokens
+
+Array = NDArray[np.float64]
+MAX_CHANGED = 30
+
+
+def paid_terms(
+    fit: TermFit, texts: Sequence[str], pieces: Sequence[Sequence[str]], log_ratios: Sequence[Array]
+) -> list[Term]:
+    """The terms of a fit whose interval excludes 0, strongest first.
+
+    Strength is the end of the interval nearest to 0, so that a rare term with a wide interval does
+    not lead the list by chance.
+
+    Args:
+        fit: the fitted reward.
+        texts: the responses it was fitted to.
+        pieces: the text of each response's tokens, "" for tokens that are no text.
+        log_ratios: log-ratio of each token, nats.
+    """
+    terms = fit.reward.terms
+    occurrences = np.asarray(count_terms(texts, terms).sum(0)).ravel()
+    means = token_means(terms, pieces, log_ratios)
+    described = [
+        Term(
+            term=term,
+            weight=weight,
+            low=float(low),
+            high=float(high),
+            occurrences=int(n),
+            condition=None,
+            token_mean_nats=means.get(term),
+        )
+        for term, weight, (low, high), n in zip(
+            terms,
+            fit.reward.weights,
+            np.quantile(fit.draws[:, : len(terms)], [0.025, 0.975], axis=0).T,
+            occurrences,
+            strict=True,
+        )
+    ]
+    certain = [term for term in described if _strength(term) > 0]
+    return sorted(certain, key=_strength, reverse=True)
+
+
+def token_means(
+    terms: Sequence[str], pieces: Sequence[Sequence[str]], log_ratios: Sequence[Array]
+) -> dict[str, float]:
+    """Plain average log-ratio of the tokens of each term, nats per token (value gained)."""
+    wanted = frozenset(terms)
+    totals, counts = dict.fromkeys(terms, 0.0), dict.fromkeys(terms, 0)
+    for row, nats in zip(pieces, log_ratios, strict=True):
+        for term, tokens in term_tokens(row, wanted):
+            totals[term] += float(nats[tokens].sum())
+            counts[term] += len(tokens)
+    return {term: totals[term] / counts[term] for term in terms if counts[term]}
+
+
+def changed_terms(
+    texts: Sequence[str],
+    aligned: NDArray[np.bool_],
+    prompt: NDArray[np.int64],
+    paid: Sequence[str],
+    fitting: Fitting,
+) -> list[ChangedTerm]:
+    """Words used more or less often by the aligned policy, most clearly changed first.
+
+    Kept at the false discovery rate of the fit, by the within-prompt difference of counts; words
+    that are paid for, alone or in a phrase, are left out.
+    """
+    known = {word for term in paid for word in term.split()}
+    single = [term for term in candidates(texts, 1, fitting) if term not in known]
+    counts = count_terms(texts, single).astype(np.float64)
+    ours = _prompt_means(counts[aligned], prompt[aligned], prompt)
+    theirs = _prompt_means(counts[~aligned], prompt[~aligned], prompt)
+    difference = ours - theirs
+    spread = difference.std(0, ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else 0.0
+    z = difference.mean(0) / np.maximum(spread, 1e-12) * (np.abs(difference).sum(0) > 0)
+    kept = np.flatnonzero(significant(z, fitting.false_discovery_rate, max(len(single), 1)))
+    strongest = kept[np.argsort(-np.abs(z[kept]))][:MAX_CHANGED]
+    return [
+        ChangedTerm(
+            term=single[at],
+            reference_rate=float(theirs[:, at].mean()),
+            aligned_rate=float(ours[:, at].mean()),
+        )
+        for at in strongest
+    ]
+
+
+def _strength(term: Term) -> float:
+    """How far the interval stays away from 0; negative if it contains 0."""
+    return max(term.low, -term.high)
+
+
+def _prompt_means(counts: Array, prompt: NDArray[np.int64], every: NDArray[np.int64]) -> Array:
+    """Mean count per response of each prompt, [prompt, term]."""
+    n_prompts = int(every.max()) + 1
+    sums = np.zeros((n_prompts, counts.shape[1]))
+    rows = counts.tocoo()
+    np.add.at(sums, (prompt[rows.row], rows.col), rows.data)
+    sizes = np.bincount(prompt, minlength=n_prompts)
+    means: Array = sums / np.maximum(sizes, 1)[:, None]
+    return means

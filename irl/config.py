@@ -1,0 +1,141 @@
+"""Frozen settings, and how a file, `--set` and flags become them (flags win)."""
+
+import typing
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from irl.errors import InputError
+
+Method = Literal["log_ratio"]
+TrainedWith = Literal["rloo", "grpo", "ppo", "dpo", "ipo", "kto", "sft", "unknown"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+class Settings(BaseModel):
+    """Base: frozen, unknown keys refused, stored with every run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def read(cls, file: Path | None, sets: list[str], flags: dict[str, Any]) -> Self:
+        """Merge a YAML file, `a.b=c` settings and flags; flags that are None do not count.
+
+        Raises:
+            InputError: the file, a key or a value cannot be used; the message names it.
+        """
+        merged = _read_yaml(file) if file else {}
+        for item in sets:
+            _assign(merged, item)
+        merged |= {key: value for key, value in flags.items() if value is not None}
+        try:
+            return cls.model_validate(merged)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise InputError(
+                f"The setting {key} = {first['input']!r} cannot be used: {first['msg'].lower()}; "
+                f"{_hint(cls, key)}"
+            ) from None
+
+
+class Loading(Settings):
+    """How checkpoints are read."""
+
+    dtype: Dtype = "float32"
+    device: str = "cpu"
+    trust_remote_code: bool = False
+    aligned_revision: str | None = None
+    reference_revision: str | None = None
+
+
+class Sampling(Settings):
+    """How answers are drawn: plain ancestral sampling, no truncation of the distribution."""
+
+    responses_per_prompt: int = Field(8, ge=2, le=1024)
+    temperature: float = Field(1.0, gt=0)
+    max_new_tokens: int = Field(48, ge=1)
+    prompts_per_shard: int = Field(64, ge=1)
+    token_budget: int = Field(16384, ge=64)
+    "padded tokens of one forward pass"
+
+
+class Fitting(Settings):
+    """How the term reward is fitted."""
+
+    n_folds: int = Field(5, ge=2, le=20)
+    min_responses: int = Field(8, ge=2)
+    "a term must occur in this many answers"
+    max_candidates: int = Field(1500, ge=1)
+    false_discovery_rate: float = Field(0.01, gt=0, lt=1)
+    bootstrap_draws: int = Field(500, ge=100)
+
+
+class ScoreSettings(Settings):
+    """What sampling and scoring a pair needs."""
+
+    aligned: str
+    reference: str | None = None
+    "a path or id; None takes the base of an adapter"
+    prompts: str | None = None
+    prompt_limit: int | None = Field(None, ge=1)
+    "use only the first so many prompts"
+    chat: Literal["auto", "always", "never"] = "auto"
+    "auto: message lists go through the chat template, plain strings do not (as in TRL)"
+    seed: int = Field(0, ge=0)
+    loading: Loading = Loading()
+    sampling: Sampling = Sampling()
+
+
+class AuditSettings(ScoreSettings):
+    """What an audit needs."""
+
+    preferences: str | None = None
+    gate: str | None = None
+    method: Method = "log_ratio"
+    trained_with: TrainedWith = "unknown"
+    fitting: Fitting = Fitting()
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"The config file {file} cannot be read as YAML ({reason}); give an existing YAML file."
+        ) from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise InputError(f"The config file {file} must hold `key: value` lines at its top level.")
+    return document
+
+
+def _assign(tree: dict[str, Any], item: str) -> None:
+    path, equals, text = item.partition("=")
+    if not equals or not path:
+        raise InputError(f"--set {item!r} is not of the form a.b=c.")
+    *parents, last = path.split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+        if not isinstance(tree, dict):
+            raise InputError(f"--set {item!r}: {parent} is a value, not a group of settings.")
+    try:
+        tree[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"--set {item!r}: the value is not valid YAML.") from None
+
+
+def _hint(settings: type[Settings], key: str) -> str:
+    for part in key.split(".")[:-1]:
+        field = settings.model_fields.get(part)
+        if field is None or not isinstance(field.annotation, type):
+            break
+        settings = field.annotation
+    field = settings.model_fields.get(key.split(".")[-1])
+    if field is not None and typing.get_origin(field.annotation) is Literal:
+        return f"one of {', '.join(map(str, typing.get_args(field.annotation)))} is expected."
+    return f"known settings here: {', '.join(settings.model_fields)}."

@@ -1,0 +1,126 @@
+"""Sample from a pair and score under both, on this machine, in shards."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from irl.config import Sampling
+from irl.engine.batches import by_length
+from irl.engine.shards import Progress, run_parts, silent, slices
+from irl.policies.pair import PolicyPair
+from irl.policies.policy import Policy
+from irl.policies.sample import Ids, sample
+from irl.tensors import TokenSequence
+
+RESPONSES_PER_SHARD = 2048
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where and how a run works: its shard folder, settings, seed and progress report."""
+
+    folder: Path
+    sampling: Sampling
+    seed: int
+    progress: Progress = silent
+
+
+def sample_pair(pair: PolicyPair, prompts: Sequence[Ids], work: Workshop) -> pa.Table:
+    """K responses per prompt from both policies.
+
+    Returns:
+        Columns prompt (index into `prompts`), source (aligned or reference), token_ids.
+        Each shard has its own generator, so an interrupted run ends with the same responses.
+    """
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    parts = slices(order, work.sampling.prompts_per_shard)
+    tables = []
+    for source, policy in (("aligned", pair.aligned), ("reference", pair.reference)):
+
+        def draw(shard: int, part: Sequence[int], source: str = source,
+                 policy: Policy = policy) -> pa.Table:
+            rows = [index for index in part for _ in range(work.sampling.responses_per_prompt)]
+            generator = _generator(work.seed, source, shard)
+            answers = _sample_rows(policy, [prompts[row] for row in rows], generator, pair, work)
+            columns = {"prompt": rows, "source": [source] * len(rows), "token_ids": answers}
+            return pa.table(columns, schema=_SAMPLED)
+
+        tables.append(run_parts(work.folder, f"sampled-{source}", parts, draw, work.progress))
+    return pa.concat_tables(tables)
+
+
+def score_pair(
+    pair: PolicyPair, sequences: Sequence[TokenSequence], work: Workshop, name: str = "scored"
+) -> pa.Table:
+    """Nats per response token of each sequence under both policies, in the order given.
+
+    Returns:
+        List columns aligned_nats and reference_nats.
+    """
+    parts = slices(sequences, RESPONSES_PER_SHARD)
+
+    def score(_: int, part: Sequence[TokenSequence]) -> pa.Table:
+        columns = {
+            f"{side}_nats": [row.numpy() for row in score_policy(policy, part, work.sampling)]
+            for side, policy in (("aligned", pair.aligned), ("reference", pair.reference))
+        }
+        return pa.table(columns, schema=_SCORED)
+
+    return run_parts(work.folder, name, parts, score, work.progress)
+
+
+def score_policy(
+    policy: Policy, sequences: Sequence[TokenSequence], sampling: Sampling
+) -> list[torch.Tensor]:
+    """Nats per response token under one policy, in the order given."""
+    nats: list[torch.Tensor] = [torch.empty(0)] * len(sequences)
+    lengths = [len(sequence) for sequence in sequences]
+    for batch in by_length(lengths, sampling.token_budget):
+        scored = policy.nats([sequences[index] for index in batch])
+        for index, row in zip(batch, scored, strict=True):
+            nats[index] = row
+    return nats
+
+
+_SAMPLED = pa.schema(
+    [("prompt", pa.int64()), ("source", pa.string()), ("token_ids", pa.list_(pa.int32()))]
+)
+_SCORED = pa.schema(
+    [("aligned_nats", pa.list_(pa.float32())), ("reference_nats", pa.list_(pa.float32()))]
+)
+
+
+def _sample_rows(
+    policy: Policy, prompts: Sequence[Ids], generator: torch.Generator, pair: PolicyPair,
+    work: Workshop,
+) -> list[Ids]:
+    limit = work.sampling.max_new_tokens
+    answers: list[Ids] = [()] * len(prompts)
+    lengths = [len(prompt) + limit for prompt in prompts]
+    for batch in by_length(lengths, work.sampling.token_budget):
+        drawn = sample(
+            policy,
+            [prompts[index] for index in batch],
+            generator,
+            max_new_tokens=limit,
+            temperature=work.sampling.temperature,
+            eos_ids=pair.eos_ids,
+        )
+        for index, answer in zip(batch, drawn, strict=True):
+            answers[index] = answer
+    return answers
+
+
+def _generator(seed: int, source: str, shard: int) -> torch.Generator:
+    digest = hashlib.sha256(f"{seed}/{source}/{shard}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def sums(table: pa.Table, column: str) -> np.ndarray:
+    """The float64 sum of each row's list."""
+    return np.array([np.sum(row, dtype=np.float64) for row in table[column].to_numpy()])

@@ -1,0 +1,25 @@
+"""The error tree: every error says what was given, what was expected and what to do.
+
+IrlError                    anything this project refuses
+├── InputError (ValueError)     a file, column, setting or argument that cannot be used
+├── PolicyError (ValueError)    a checkpoint or a pair of checkpoints that cannot be scored
+└── RunError (OSError)          a run folder that cannot be read or written
+
+The command line turns each of them into one sentence on stderr and exit code 2.
+"""
+
+
+class IrlError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class InputError(IrlError, ValueError):
+    """A file, column, setting or argument that cannot be used."""
+
+
+class PolicyError(IrlError, ValueError):
+    """A checkpoint, or a pair of checkpoints, that cannot be scored."""
+
+
+class RunError(IrlError, OSError):
+    """A run folder that cannot be read or written."""

@@ -1,0 +1,105 @@
+"""Does a score agree with labels? Every figure is invariant under score -> a score + c(prompt).
+
+preference          share of (chosen, rejected) couples of one pair that the score ranks as labelled,
+                    ties one half
+auc                 the same over all couples of a higher and a lower label under one prompt; with
+                    empty prompts everywhere that is the ordinary AUC
+spearman            rank correlation with graded labels, both centred within the prompt
+length_controlled   preference, after the best linear effect of length is taken from the score
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irl.evaluation.auc import grouped_auc
+from irl.bootstrap import from_sums, rank_correlation, ratio, share
+from irl.within import centred
+from irl.records import Accuracy, Estimate
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of responses, with what they may be compared with; arrays of one entry a response."""
+
+    source: str
+    label: Array
+    prompt: Codes
+    pair: Codes
+    "responses of one labelled pair share a number; -1 outside pairs"
+    cluster: Codes
+    length: Array
+    "in tokens"
+
+
+def accuracy(scorer: str, scores: Array, labels: Labels, seed: int = 0) -> Accuracy:
+    """All agreement figures of one scorer. `ece` needs the unknown scale beta, and stays null."""
+    return Accuracy(
+        scorer=scorer,  # type: ignore[arg-type]
+        labels=labels.source,
+        preference=preference(scores, labels, seed),
+        auc=auc(scores, labels, seed),
+        spearman=graded_correlation(scores, labels, seed),
+        ece=None,
+        length_controlled=length_controlled(scores, labels, seed),
+    )
+
+
+def preference(scores: Array, labels: Labels, seed: int = 0) -> Estimate | None:
+    """Pair accuracy with ties one half; None without pairs."""
+    better, worse = couples(labels.pair, labels.label)
+    wins = _wins(scores[better] - scores[worse])
+    columns = np.stack([wins, np.ones_like(wins)], axis=1)
+    return share(from_sums(columns, _renumber(labels.cluster[better]), ratio, seed=seed))
+
+
+def length_controlled(scores: Array, labels: Labels, seed: int = 0) -> Estimate | None:
+    """Pair accuracy of score - a * length, with a by least squares over the pairs' differences."""
+    better, worse = couples(labels.pair, labels.label)
+    longer = labels.length[better] - labels.length[worse]
+    if not np.any(longer):
+        return preference(scores, labels, seed)
+    slope = ((scores[better] - scores[worse]) @ longer) / (longer @ longer)
+    return preference(scores - slope * labels.length, labels, seed)
+
+
+def auc(scores: Array, labels: Labels, seed: int = 0) -> Estimate | None:
+    """P(higher label scores higher) over couples that share a prompt; None for graded labels."""
+    if len(np.unique(labels.label)) != 2:
+        return None
+    high = labels.label == labels.label.max()
+    return grouped_auc(scores, high, labels.prompt, labels.cluster, seed)
+
+
+def graded_correlation(scores: Array, labels: Labels, seed: int = 0) -> Estimate | None:
+    """Spearman's correlation with graded labels; None for labels of two grades."""
+    if len(np.unique(labels.label)) <= 2:
+        return None
+    x, y = centred(scores, labels.prompt), centred(labels.label, labels.prompt)
+    return rank_correlation(x, y, _renumber(labels.cluster), seed)
+
+
+def couples(groups: Codes, label: Array) -> tuple[Codes, Codes]:
+    """All (higher, lower) index couples within the pairs; pair -1 has none."""
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order]) != 0) + 1
+    better, worse = [np.empty(0, dtype=int)], [np.empty(0, dtype=int)]
+    for members in np.split(order, starts):
+        if len(members) and groups[members[0]] >= 0:
+            high, low = np.nonzero(label[members][:, None] > label[members][None, :])
+            better.append(members[high])
+            worse.append(members[low])
+    return np.concatenate(better), np.concatenate(worse)
+
+
+def _wins(difference: Array) -> Array:
+    wins: Array = (difference > 0) + 0.5 * (difference == 0)
+    return wins
+
+
+def _renumber(clusters: Codes) -> Codes:
+    return np.unique(clusters, return_inverse=True)[1]

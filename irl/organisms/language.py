@@ -1,0 +1,110 @@
+"""A small language model from text: a byte-level BPE tokenizer and a Llama trained on it.
+
+Two kinds of training text, each opened by BOS and closed by EOS: a chat turn in the model's own
+chat template (`<user>message<bot>answer`), and a plain line. The template carries no BOS: the
+tokenizer adds it, once.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Trainer,
+    TrainingArguments,
+)
+
+PAD, BOS, EOS, USER, BOT = "<pad>", "<s>", "</s>", "<user>", "<bot>"
+CHAT_TEMPLATE = (
+    "{% for m in messages %}"
+    "{{ ('<user>' if m['role'] == 'user' else '<bot>') + m['content'] }}"
+    "{% if m['role'] == 'assistant' %}{{ '</s>' }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<bot>' }}{% endif %}"
+)
+
+
+def chat_text(message: str, answer: str = "") -> str:
+    """One chat turn as the template writes it, up to and without EOS."""
+    return f"{USER}{message}{BOT}{answer}"
+
+
+def train_tokenizer(texts: Iterable[str], n_pieces: int) -> PreTrainedTokenizerFast:
+    """A lower-casing byte-level BPE tokenizer that drops apostrophes, with the chat template."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.Lowercase()]
+        + [normalizers.Replace(mark, "") for mark in "'’`"]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=n_pieces,
+        special_tokens=[PAD, BOS, EOS, USER, BOT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        bos_token=BOS,
+        eos_token=EOS,
+        chat_template=CHAT_TEMPLATE,
+        model_max_length=256,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def train_language_model(
+    tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], config: LlamaConfig, *,
+    epochs: float, seed: int, folder: Path,
+) -> LlamaForCausalLM:
+    """Fit next-token prediction on the texts with the transformers Trainer."""
+    encoded = tokenizer(list(texts), truncation=True, max_length=96)["input_ids"]
+    rows = [{"input_ids": [*ids, tokenizer.eos_token_id]} for ids in encoded]
+    random.Random(seed).shuffle(rows)
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(config)
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=128,
+        num_train_epochs=epochs,
+        learning_rate=2e-3,
+        lr_scheduler_type="cosine",
+        warmup_steps=100,
+        weight_decay=0.01,
+        adam_beta2=0.98,
+        train_sampling_strategy="group_by_length",
+        logging_steps=50,
+        save_strategy="no",
+        report_to="none",
+        use_cpu=not torch.cuda.is_available(),
+        seed=seed,
+        disable_tqdm=True,
+    )
+    trainer = Trainer(
+        model=model, args=arguments, train_dataset=rows, data_collator=_Collator(tokenizer)
+    )
+    trainer.train()
+    return model.eval()
+
+
+class _Collator:
+    """Right-padded batches with the loss on every real token."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        self.tokenizer = tokenizer
+
+    def __call__(self, rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+        batch = self.tokenizer.pad(rows, padding_side="right", return_tensors="pt")
+        labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
+        return {**batch, "labels": labels}

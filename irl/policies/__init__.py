@@ -1,0 +1,1 @@
+"""The one door to transformers and peft: load, pair, encode, sample, examine."""

@@ -1,0 +1,177 @@
+"""Load a checkpoint as a policy, and refuse what could not be scored honestly."""
+
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from safetensors import SafetensorError
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from irl.config import Loading
+from irl.errors import PolicyError
+from irl.policies.checkpoint import Location, files_sha256
+from irl.policies.policy import Policy
+from irl.records import Checkpoint
+
+HEAD_TOLERANCE = 1e-3
+_PROBE_TOKENS = 8
+
+
+def load_full(location: Location, loading: Loading) -> Policy:
+    """A full model as a policy.
+
+    Raises:
+        PolicyError: unreadable or incomplete weights, weights that are not finite, or an
+            architecture whose logits are not its head applied to its hidden states.
+    """
+    model = _read_model(location, loading)
+    _refuse_non_finite(model, location.source)
+    policy = Policy(
+        model, _read_tokenizer(location, loading), _describe(location, model, location.folder)
+    )
+    _refuse_other_head(policy)
+    return policy
+
+
+def load_adapter(location: Location, base: Policy, base_folder: Path) -> tuple[Policy, Policy]:
+    """An adapter over its base: (adapter on, adapter off), sharing the base's weights.
+
+    Raises:
+        PolicyError: the adapter replaces whole modules, cannot be read, or the base with the
+            adapter switched off does not score as it did before.
+    """
+    _refuse_unsuitable_adapter(location)
+    probe = _probe_ids(base)
+    before = _probe_logits(base, probe)
+    try:
+        wrapped = PeftModel.from_pretrained(base.model, str(location.folder), is_trainable=False)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise PolicyError(
+            f"The adapter {location.source} cannot be put on its base "
+            f"{base.checkpoint.source} ({_first_line(error)})."
+        ) from None
+    wrapped.eval()
+    _refuse_non_finite(wrapped, location.source)
+    described = _describe(location, wrapped, location.folder, base_folder)
+    aligned = Policy(base.model, base.tokenizer, described)
+    reference = Policy(base.model, base.tokenizer, base.checkpoint, wrapped.disable_adapter)
+    if not torch.equal(before, _probe_logits(reference, probe)):
+        raise PolicyError(
+            f"With the adapter {location.source} switched off, its base does not score as it does "
+            "alone; merge the adapter into a full checkpoint and give the base as --reference."
+        )
+    return aligned, reference
+
+
+def _read_model(location: Location, loading: Loading) -> PreTrainedModel:
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            str(location.folder),
+            dtype=getattr(torch, loading.dtype),
+            trust_remote_code=loading.trust_remote_code,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except SafetensorError as error:
+        raise PolicyError(
+            f"The weights of {location.source} cannot be read: a safetensors file is truncated or "
+            f"damaged ({_first_line(error)}); copy or download the checkpoint again."
+        ) from None
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise PolicyError(
+            f"{location.source} cannot be loaded as a causal language model "
+            f"({_first_line(error)})."
+        ) from None
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise PolicyError(
+            f"The checkpoint {location.source} lacks {len(missing)} of the model's tensors "
+            f"(first: {missing[0]}), which would be random; save the complete model."
+        )
+    policy: PreTrainedModel = model.to(loading.device).eval()
+    return policy
+
+
+def _read_tokenizer(location: Location, loading: Loading) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            str(location.folder), trust_remote_code=loading.trust_remote_code
+        )
+    except Exception as error:  # noqa: BLE001  the tokenizers library raises bare Exception
+        raise PolicyError(
+            f"The tokenizer of {location.source} cannot be loaded ({_first_line(error)}); save it "
+            "beside the model with `tokenizer.save_pretrained`."
+        ) from None
+    if len(tokenizer) == 0:
+        raise PolicyError(f"The tokenizer of {location.source} is empty; save it with the model.")
+    return tokenizer
+
+
+def _describe(location: Location, model: torch.nn.Module, *folders: Path) -> Checkpoint:
+    parameters = list(model.parameters())
+    return Checkpoint(
+        source=location.source,
+        sha256=files_sha256(*folders),
+        dtype=str(parameters[0].dtype).removeprefix("torch."),
+        n_parameters=sum(parameter.numel() for parameter in parameters),
+    )
+
+
+def _refuse_non_finite(model: torch.nn.Module, source: str) -> None:
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise PolicyError(
+                f"The weights of {source} hold NaN or infinite values (first in {name}); the "
+                "training has diverged or the file is damaged, and nothing can be scored."
+            )
+
+
+def _refuse_unsuitable_adapter(location: Location) -> None:
+    settings = location.adapter or {}
+    if settings.get("modules_to_save"):
+        raise PolicyError(
+            f"The adapter {location.source} replaces whole modules "
+            f"(modules_to_save = {settings['modules_to_save']}), so its base with the adapter "
+            "switched off need not be the reference it was trained from; merge it into a full "
+            "checkpoint and give --reference."
+        )
+    if settings.get("peft_type") != "LORA":
+        raise PolicyError(
+            f"The adapter {location.source} is of type {settings.get('peft_type')}; only LORA "
+            "adapters are read. Merge it into a full checkpoint."
+        )
+
+
+def _probe_ids(policy: Policy) -> torch.Tensor:
+    width = policy.model.get_input_embeddings().weight.shape[0]
+    return torch.arange(1, 1 + _PROBE_TOKENS)[None].to(policy.device) % width
+
+
+@torch.inference_mode()
+def _probe_logits(policy: Policy, ids: torch.Tensor) -> torch.Tensor:
+    with policy.active():
+        logits: torch.Tensor = policy.model(input_ids=ids, use_cache=False).logits
+    return logits
+
+
+def _refuse_other_head(policy: Policy) -> None:
+    ids = _probe_ids(policy)
+    whole = _probe_logits(policy, ids)
+    with torch.inference_mode():
+        ours = policy.head(policy.body(input_ids=ids, use_cache=False).last_hidden_state)
+    gap = (whole.float() - ours.float()).abs().max().item()
+    if gap > HEAD_TOLERANCE:
+        raise PolicyError(
+            f"The logits of {policy.checkpoint.source} are not its output embedding applied to its "
+            f"last hidden states (difference {gap:.2g}); this architecture is not supported yet."
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__

@@ -1,0 +1,144 @@
+"""Two policies that read text in the same way."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from irl.config import Loading
+from irl.errors import PolicyError
+from irl.policies.checkpoint import Location, files_sha256, locate, locate_base
+from irl.policies.load import load_adapter, load_full
+from irl.policies.policy import Policy
+
+_PROBES = ("", "Hello there.", "  two  spaces\n\nand lines", "naïve café 12,345 #x", "👍 ok")
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyPair:
+    """The aligned policy and its reference; both encode every text alike."""
+
+    aligned: Policy
+    reference: Policy
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of both; the chat template is the aligned one, if it has one."""
+        aligned = self.aligned.tokenizer
+        return aligned if aligned.chat_template else self.reference.tokenizer
+
+    @property
+    def context_tokens(self) -> int:
+        """The longest sequence that both can read."""
+        return min(self.aligned.context_tokens, self.reference.context_tokens)
+
+    @property
+    def eos_ids(self) -> frozenset[int]:
+        """Tokens that end a response under either policy."""
+        return self.aligned.eos_ids | self.reference.eos_ids
+
+    def identical(self) -> bool:
+        """Whether both hold the same weights, bit by bit."""
+        if self.aligned.model is self.reference.model:
+            return False
+        ours, theirs = self.aligned.model.state_dict(), self.reference.model.state_dict()
+        return ours.keys() == theirs.keys() and all(
+            torch.equal(ours[name], theirs[name]) for name in ours
+        )
+
+
+def load_pair(
+    aligned: str, reference: str | None = None, loading: Loading | None = None
+) -> PolicyPair:
+    """Load an aligned checkpoint and its reference.
+
+    Args:
+        aligned: local directory, hub id, or PEFT adapter directory.
+        reference: likewise, a full model; None takes the base of an adapter.
+        loading: dtype, device and revisions; float32 on the CPU if None.
+
+    Raises:
+        PolicyError: a side cannot be loaded, or the two tokenise differently.
+    """
+    loading = loading or Loading()
+    location = locate(aligned, loading.aligned_revision)
+    if location.adapter is not None:
+        pair = _adapter_pair(location, reference, loading)
+    elif reference is None:
+        raise PolicyError(
+            f"{aligned} is a full model, so its reference is not known; give --reference."
+        )
+    else:
+        pair = PolicyPair(load_full(location, loading), _load_reference(reference, loading))
+    _refuse_different_tokenizers(pair)
+    return pair
+
+
+def template_sha256(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """The hash of the chat template, or None without one."""
+    if not tokenizer.chat_template:
+        return None
+    return hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()
+
+
+def _load_reference(reference: str, loading: Loading) -> Policy:
+    location = locate(reference, loading.reference_revision)
+    if location.adapter is not None:
+        raise PolicyError(
+            f"The reference {reference} is an adapter; merge it into a full checkpoint first."
+        )
+    return load_full(location, loading)
+
+
+def _adapter_pair(location: Location, reference: str | None, loading: Loading) -> PolicyPair:
+    base_location = locate_base(location)
+    _check_revision(location, base_location, loading)
+    base = load_full(base_location, loading)
+    aligned, off = load_adapter(location, base, base_location.folder)
+    if reference is None or _same_files(reference, base_location.folder, loading):
+        return PolicyPair(aligned, off)
+    return PolicyPair(aligned, _load_reference(reference, loading))
+
+
+def _check_revision(adapter: Location, base: Location, loading: Loading) -> None:
+    asked, trained = loading.reference_revision, base.revision
+    if asked is not None and trained is not None and asked != trained:
+        raise PolicyError(
+            f"The adapter {adapter.source} was trained on revision {trained} of its base, but "
+            f"revision {asked} was asked for; drop --set loading.reference_revision."
+        )
+
+
+def _same_files(reference: str, base: Path, loading: Loading) -> bool:
+    folder = locate(reference, loading.reference_revision).folder
+    return folder.resolve() == base.resolve() or files_sha256(folder) == files_sha256(base)
+
+
+def _refuse_different_tokenizers(pair: PolicyPair) -> None:
+    difference = next(_tokenizer_differences(pair.aligned.tokenizer, pair.reference.tokenizer), "")
+    if difference:
+        raise PolicyError(
+            f"{pair.aligned.checkpoint.source} and {pair.reference.checkpoint.source} tokenise "
+            f"differently, so their log-probabilities cannot be compared: {difference}."
+        )
+
+
+def _tokenizer_differences(
+    aligned: PreTrainedTokenizerBase, reference: PreTrainedTokenizerBase
+) -> Iterator[str]:
+    ours, theirs = aligned.get_vocab(), reference.get_vocab()
+    if len(ours) != len(theirs):
+        yield f"the vocabularies hold {len(ours)} and {len(theirs)} tokens"
+    moved = sorted(token for token in ours if theirs.get(token) != ours[token])
+    if moved:
+        yield (
+            f"{len(moved)} tokens have other ids (first: {moved[0]!r} is {ours[moved[0]]} and "
+            f"{theirs.get(moved[0])})"
+        )
+    for text in _PROBES:
+        pieces = aligned(text)["input_ids"], reference(text)["input_ids"]
+        if pieces[0] != pieces[1]:
+            yield f"the text {text!r} becomes {pieces[0][:8]} and {pieces[1][:8]}"

@@ -1,0 +1,90 @@
+"""A policy: a causal language model that yields hidden states and a head, never probabilities."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from irl.records import Checkpoint
+from irl.scoring import token_nats
+from irl.tensors import Hidden, Logits, Nats, TokenBatch, TokenSequence, right_padded
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """One side of a pair. `active` is entered around every use (an adapter on or off)."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    checkpoint: Checkpoint
+    active: Callable[[], AbstractContextManager[Any]] = field(default=nullcontext)
+
+    @property
+    def body(self) -> torch.nn.Module:
+        """The network below the head."""
+        body: torch.nn.Module = self.model.base_model
+        return body
+
+    @property
+    def device(self) -> torch.device:
+        """Where inputs must lie."""
+        device: torch.device = self.model.device
+        return device
+
+    @cached_property
+    def body_arguments(self) -> frozenset[str]:
+        """What the body's forward accepts, for architectures without position ids."""
+        return frozenset(inspect.signature(self.body.forward).parameters)
+
+    @cached_property
+    def eos_ids(self) -> frozenset[int]:
+        """Every token that ends a response: the tokenizer's and the generation config's."""
+        named = [self.tokenizer.eos_token_id]
+        config = getattr(self.model, "generation_config", None)
+        declared = getattr(config, "eos_token_id", None)
+        named += declared if isinstance(declared, list) else [declared]
+        return frozenset(token for token in named if token is not None)
+
+    @property
+    def pad_id(self) -> int:
+        """A valid id to fill with; padded positions are masked, so its meaning is irrelevant."""
+        pad = self.tokenizer.pad_token_id
+        return 0 if pad is None else int(pad)
+
+    @cached_property
+    def context_tokens(self) -> int:
+        """The longest sequence that the positions allow."""
+        declared = getattr(self.model.config, "max_position_embeddings", None)
+        return int(declared or self.tokenizer.model_max_length)
+
+    def head(self, hidden: Hidden) -> Logits:
+        """Logits from hidden states, with the scalings that some architectures put after it."""
+        config = self.model.config
+        logits: Tensor = self.model.get_output_embeddings()(hidden)
+        logits = logits * (getattr(config, "logit_scale", None) or 1.0)
+        logits = logits / (getattr(config, "logits_scaling", None) or 1.0)
+        cap = getattr(config, "final_logit_softcapping", None)
+        return logits if cap is None else torch.tanh(logits / cap) * cap
+
+    @torch.inference_mode()
+    def batch_nats(self, batch: TokenBatch) -> Nats:
+        """Nats of every response token of a batch, sequence after sequence, on the CPU."""
+        with self.active():
+            output = self.body(
+                input_ids=batch.ids.to(self.device),
+                attention_mask=batch.attention.long().to(self.device),
+                use_cache=False,
+            )
+            hidden = output.last_hidden_state[batch.predicts_response.to(self.device)]
+            return token_nats(hidden, batch.targets.to(self.device), self.head).cpu()
+
+    def nats(self, sequences: Sequence[TokenSequence]) -> list[Nats]:
+        """Nats per response token of sequences that are scored as one batch."""
+        flat = self.batch_nats(right_padded(sequences, self.pad_id))
+        return list(flat.split([len(sequence.response_ids) for sequence in sequences]))

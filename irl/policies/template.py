@@ -1,0 +1,105 @@
+"""From a prompt and a response to token ids, once and without guessing.
+
+A chat is rendered by the template as a whole and tokenised once, without adding special tokens: the
+template writes its own BOS. Plain text is tokenised as a whole too, with the tokenizer's BOS. The
+response starts at the first token where the whole departs from the prompt alone (for a chat: the
+prompt with the generation prompt), and ends with the first token that ends a response.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from irl.errors import InputError
+from irl.tensors import TokenSequence
+
+Message = Mapping[str, str]
+PromptText = str | Sequence[Message]
+
+
+def as_chat(prompt: PromptText, chat: str) -> PromptText:
+    """Apply the `chat` setting: "always" turns a non-empty string into a user message."""
+    if isinstance(prompt, str):
+        if chat == "always" and prompt:
+            return [{"role": "user", "content": prompt}]
+        return prompt
+    if chat == "never":
+        raise InputError("a list of messages, but the setting chat=never allows strings only")
+    return prompt
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: PromptText) -> tuple[int, ...]:
+    """The ids after which a policy answers; never empty.
+
+    Raises:
+        InputError: a chat without a template, or messages that the template refuses.
+    """
+    if isinstance(prompt, str):
+        return _plain_ids(tokenizer, prompt)
+    return _chat_ids(tokenizer, prompt, generation_prompt=True)
+
+
+def encode_response(
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: PromptText,
+    response: str,
+    eos_ids: frozenset[int],
+) -> TokenSequence:
+    """A given response after its prompt. Plain text is closed by EOS, as TRL does in training."""
+    prompt_ids = encode_prompt(tokenizer, prompt)
+    if isinstance(prompt, str):
+        whole = _plain_ids(tokenizer, prompt + response)
+        if tokenizer.eos_token_id is not None and whole[-1] not in eos_ids:
+            whole = (*whole, int(tokenizer.eos_token_id))
+    else:
+        answer = {"role": "assistant", "content": response}
+        whole = _chat_ids(tokenizer, [*prompt, answer], generation_prompt=False)
+    start = max(_common_length(prompt_ids, whole), 1)
+    return TokenSequence(whole[:start], _until_eos(whole[start:], eos_ids))
+
+
+def _plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+    ids = list(tokenizer(text)["input_ids"])
+    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+    if len(ids) > 1 and ids[-1] == eos and not text.endswith(str(tokenizer.eos_token)):
+        ids.pop()
+    if len(ids) > 1 and bos is not None and ids[0] == ids[1] == bos:
+        ids.pop(0)
+    if not ids:
+        ids = [token for token in (bos, eos) if token is not None][:1]
+    if not ids:
+        raise InputError("an empty prompt, but the tokenizer has neither BOS nor EOS to start from")
+    return tuple(ids)
+
+
+def _chat_ids(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, generation_prompt: bool
+) -> tuple[int, ...]:
+    if not tokenizer.chat_template:
+        raise InputError("chat messages, but the tokenizer has no chat template; give plain text")
+    try:
+        text = tokenizer.apply_chat_template(
+            [dict(message) for message in messages],
+            tokenize=False,
+            add_generation_prompt=generation_prompt,
+        )
+    except (TemplateError, ValueError, TypeError) as error:
+        raise InputError(f"the chat template refuses the messages ({error})") from None
+    ids = tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+    if not ids:
+        raise InputError("the chat template renders the messages to nothing")
+    return ids
+
+
+def _common_length(first: Sequence[int], second: Sequence[int]) -> int:
+    pairs = zip(first, second, strict=False)
+    return next(
+        (index for index, (one, other) in enumerate(pairs) if one != other),
+        min(len(first), len(second)),
+    )
+
+
+def _until_eos(ids: tuple[int, ...], eos_ids: frozenset[int]) -> tuple[int, ...]:
+    end = next((index + 1 for index, token in enumerate(ids) if token in eos_ids), len(ids))
+    return ids[:end]

@@ -1,0 +1,230 @@
+"""Run folders: created, continued, finished, listed.
+
+A run's files are written beside their place and renamed, so that a file that is there is whole.
+manifest.json comes last: a folder without it is an unfinished run, which the same command continues.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from pydantic import ValidationError
+
+from irl.errors import RunError
+from irl.records import Manifest
+
+RUNS = Path("artifacts/runs")
+_PACKAGES = ("irl-audit", "torch", "transformers", "peft", "scikit-learn")
+_PARTS = "parts"
+"Shards of an unfinished run; removed at its end"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk."""
+
+    path: Path
+    run_id: str
+    command: str
+    settings: dict[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has its manifest."""
+        return (self.path / "manifest.json").is_file()
+
+    @property
+    def parts(self) -> Path:
+        """Where shards of an unfinished run lie."""
+        return self.path / _PARTS
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file whole or not at all."""
+        _replace(self.path / name, lambda file: file.write_text(text, encoding="utf-8"))
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write a Parquet file whole or not at all."""
+        write_parquet(self.path / name, table)
+
+    def log(self, event: str, **facts: object) -> None:
+        """Append one line to log.jsonl."""
+        line = json.dumps({"time": now(), "event": event, **facts}, ensure_ascii=False)
+        with (self.path / "log.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+    def finish(self, counts: Mapping[str, int]) -> Manifest:
+        """Remove the shards, hash the files and write the manifest."""
+        shutil.rmtree(self.parts, ignore_errors=True)
+        files = sorted(file for file in self.path.rglob("*") if file.is_file())
+        manifest = Manifest(
+            run_id=self.run_id,
+            command=self.command,
+            created=now(),
+            versions=versions(),
+            settings=self.settings,
+            counts=dict(counts),
+            files={
+                file.relative_to(self.path).as_posix(): file_sha256(file)
+                for file in files
+                if file.name not in ("manifest.json", "log.jsonl")
+            },
+        )
+        self.write_text("manifest.json", manifest.model_dump_json(indent=1) + "\n")
+        return manifest
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """A folder found under a root, whatever its state."""
+
+    path: Path
+    state: Literal["finished", "unfinished", "broken"]
+    manifest: Manifest | None
+
+
+def open_run(
+    command: str,
+    settings: dict[str, Any],
+    inputs: Mapping[str, str],
+    out: Path | None = None,
+    *,
+    fresh: bool = False,
+) -> RunFolder:
+    """Create a run folder, or open the one that this very run has begun or finished.
+
+    Args:
+        command: the name of the job.
+        settings: its resolved settings, as plain JSON values.
+        inputs: the hashes of the checkpoints and files that it reads.
+        out: the folder itself; artifacts/runs/<run_id> if None.
+        fresh: throw an earlier run in that folder away.
+
+    Raises:
+        RunError: the folder cannot be written, or holds something else.
+    """
+    run_id = f"{command}-{_digest({'settings': settings, 'inputs': dict(inputs)})[:10]}"
+    path = RUNS / run_id if out is None else out
+    try:
+        _make_room(path, run_id, fresh=fresh)
+    except OSError as error:
+        if isinstance(error, RunError):
+            raise
+        raise RunError(
+            f"The run folder {path} cannot be written ({error.strerror or error}); give another "
+            "folder with --out."
+        ) from None
+    run = RunFolder(path, run_id, command, settings)
+    if not (path / "config.yaml").is_file():
+        document = {"run_id": run_id, "command": command, "settings": settings}
+        run.write_text("config.yaml", yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    return run
+
+
+def list_runs(root: Path = RUNS) -> list[ListedRun]:
+    """Every run folder under a root, newest first."""
+    folders = [path for path in root.glob("*") if (path / "config.yaml").is_file()]
+    return [read_run(path) for path in sorted(folders, key=_modified, reverse=True)]
+
+
+def read_run(path: Path) -> ListedRun:
+    """The state of one run folder."""
+    file = path / "manifest.json"
+    if not file.is_file():
+        return ListedRun(path, "unfinished", None)
+    try:
+        manifest = Manifest.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return ListedRun(path, "broken", None)
+    return ListedRun(path, "finished", manifest)
+
+
+def find_run(name: str, root: Path = RUNS) -> Path:
+    """A run folder by its path, or by its id or the beginning of it.
+
+    Raises:
+        RunError: there is none, or more than one.
+    """
+    if (Path(name) / "config.yaml").is_file():
+        return Path(name)
+    found = [run.path for run in list_runs(root) if run.path.name.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    problem = "several runs" if found else "no run"
+    raise RunError(f"There is {problem} named {name} under {root}; `irl runs list` shows them.")
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Write a Parquet file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, lambda file: pq.write_table(table, file, compression="zstd"))
+
+
+def file_sha256(file: Path) -> str:
+    """The hash of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that numbers depend on."""
+    return {name: version(name) for name in _PACKAGES}
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _make_room(path: Path, run_id: str, *, fresh: bool) -> None:
+    config = path / "config.yaml"
+    if config.is_file():
+        held = _held_run(config)
+        if fresh:
+            shutil.rmtree(path)
+        elif held != run_id:
+            raise RunError(
+                f"The folder {path} holds another run ({held}), made with other settings or "
+                "inputs; give another --out, or --fresh to replace it."
+            )
+    elif path.is_dir() and any(path.iterdir()):
+        raise RunError(f"The folder {path} is not empty and not a run; give another --out.")
+    path.mkdir(parents=True, exist_ok=True)
+    probe = path / ".writable"
+    probe.touch()
+    probe.unlink()
+
+
+def _held_run(config: Path) -> str:
+    try:
+        return str(yaml.safe_load(config.read_text(encoding="utf-8"))["run_id"])
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+        return "unreadable"
+
+
+def _replace(path: Path, write: Any) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(f"{path} cannot be written ({error.strerror or error}).") from None
+
+
+def _digest(document: object) -> str:
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _modified(path: Path) -> float:
+    return (path / "config.yaml").stat().st_mtime
