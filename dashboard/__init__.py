@@ -1,0 +1,1 @@
+"""Runs, looked at in a browser."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from irl.config import Fitting
 from irl.records import ChangedTerm, Term
@@ -104,7 +105,7 @@ def _strength(term: Term) -> float:
     return max(term.low, -term.high)
 
 
-def _prompt_means(counts: Array, prompt: NDArray[np.int64], every: NDArray[np.int64]) -> Array:
+def _prompt_means(counts: csr_matrix, prompt: NDArray[np.int64], every: NDArray[np.int64]) -> Array:
     """Mean count per response of each prompt, [prompt, term]."""
     n_prompts = int(every.max()) + 1
     sums = np.zeros((n_prompts, counts.shape[1]))

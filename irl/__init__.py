@@ -1,0 +1,21 @@
+"""Recover the reward that an aligned language model learned to follow.
+
+Public names are loaded when they are first used (PEP 562): `import irl` reads no torch.
+"""
+
+from typing import Any
+
+_LAZY = {
+    "load_pair": "irl.policies.pair",
+    "score": "irl.jobs.scoring",
+    "recover": "irl.jobs.recovery",
+}
+__all__ = ["load_pair", "recover", "score"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'irl' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

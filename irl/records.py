@@ -4,11 +4,11 @@ Every key is always present; `None` means "not measured", and a caveat says why.
 errors. Weights and rewards are in nats, that is reward / beta, and carry no meaning across prompts.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA = "irl.audit/1"
+SCHEMA: Final = "irl.audit/1"
 
 
 class Record(BaseModel):
@@ -252,6 +252,15 @@ class AuditReport(Record):
         return self.model_dump_json(by_alias=True, indent=1) + "\n"
 
 
+class RecoveryReport(Record):
+    """recovery.json, the result of `irl recover`."""
+
+    run_id: str
+    n_terms: int
+    fit: Fit
+    accuracy: list[Accuracy]
+
+
 class Manifest(Record):
     """manifest.json: written last, so that its presence marks a finished run."""
 
@@ -287,6 +296,35 @@ class ResultTable(Record):
     machine: str
     versions: dict[str, str]
     rows: list[ResultRow]
+
+
+class TruthTerm(Record):
+    """A planted term and its weight in nats (reward / beta) per occurrence."""
+
+    term: str
+    weight: float
+
+
+class Truth(Record):
+    """truth.json of an organism: what its aligned policy was really paid for."""
+
+    name: str
+    objective: str
+    definition: str
+    terms: list[TruthTerm]
+    condition: PromptCondition | None
+    decoys: list[str]
+    trained_with: str
+    beta: float
+    seed: int
+    gold_before: Estimate
+    "mean true reward of reference answers"
+    gold_after: Estimate
+    "mean true reward of aligned answers"
+    gold_optimum: float
+    "of the exact KL-regularised optimum, by self-normalised reweighting of reference answers"
+    effective_sample_size: float
+    kl_nats: Estimate
 
 
 class Check(Record):

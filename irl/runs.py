@@ -1,7 +1,7 @@
 """Run folders: created, continued, finished, listed.
 
 A run's files are written beside their place and renamed, so that a file that is there is whole.
-manifest.json comes last: a folder without it is an unfinished run, which the same command continues.
+manifest.json comes last: a folder without it is an unfinished run, and the same command goes on.
 """
 
 import hashlib
@@ -228,3 +228,25 @@ def _digest(document: object) -> str:
 
 def _modified(path: Path) -> float:
     return (path / "config.yaml").stat().st_mtime
+
+
+def export_responses(path: Path, to: Path) -> None:
+    """Copy responses.parquet of a run into a .csv, .jsonl or .parquet file.
+
+    Raises:
+        RunError: the run has no responses, or the file's kind is unknown or cannot be written.
+    """
+    source = path / "responses.parquet"
+    if not source.is_file():
+        raise RunError(f"The run {path} has no responses.parquet; repeat its command to finish it.")
+    table = pq.read_table(source)
+    writers = {
+        ".parquet": lambda file: pq.write_table(table, file, compression="zstd"),
+        ".csv": lambda file: table.to_pandas().to_csv(file, index=False),
+        ".jsonl": lambda file: table.to_pandas().to_json(
+            file, orient="records", lines=True, force_ascii=False
+        ),
+    }
+    if to.suffix not in writers:
+        raise RunError(f"{to} must end in .csv, .jsonl or .parquet.")
+    _replace(to, writers[to.suffix])

@@ -1,0 +1,1 @@
+"""Jobs of `explain`: with irl.jobs the only code that seeds, logs and writes."""

@@ -1,0 +1,1 @@
+"""Orders, batches and stores the work."""

@@ -42,11 +42,13 @@ def sample_pair(pair: PolicyPair, prompts: Sequence[Ids], work: Workshop) -> pa.
     tables = []
     for source, policy in (("aligned", pair.aligned), ("reference", pair.reference)):
 
-        def draw(shard: int, part: Sequence[int], source: str = source,
-                 policy: Policy = policy) -> pa.Table:
+        def draw(
+            shard: int, part: Sequence[int], source: str = source, policy: Policy = policy
+        ) -> pa.Table:
             rows = [index for index in part for _ in range(work.sampling.responses_per_prompt)]
             generator = _generator(work.seed, source, shard)
-            answers = _sample_rows(policy, [prompts[row] for row in rows], generator, pair, work)
+            wanted = [prompts[row] for row in rows]
+            answers = draw_answers(policy, wanted, generator, pair.eos_ids, work.sampling)
             columns = {"prompt": rows, "source": [source] * len(rows), "token_ids": answers}
             return pa.table(columns, schema=_SAMPLED)
 
@@ -95,21 +97,24 @@ _SCORED = pa.schema(
 )
 
 
-def _sample_rows(
-    policy: Policy, prompts: Sequence[Ids], generator: torch.Generator, pair: PolicyPair,
-    work: Workshop,
+def draw_answers(
+    policy: Policy,
+    prompts: Sequence[Ids],
+    generator: torch.Generator,
+    eos_ids: frozenset[int],
+    sampling: Sampling,
 ) -> list[Ids]:
-    limit = work.sampling.max_new_tokens
+    """One answer per prompt, batched by length, in the order given."""
     answers: list[Ids] = [()] * len(prompts)
-    lengths = [len(prompt) + limit for prompt in prompts]
-    for batch in by_length(lengths, work.sampling.token_budget):
+    lengths = [len(prompt) + sampling.max_new_tokens for prompt in prompts]
+    for batch in by_length(lengths, sampling.token_budget):
         drawn = sample(
             policy,
             [prompts[index] for index in batch],
             generator,
-            max_new_tokens=limit,
-            temperature=work.sampling.temperature,
-            eos_ids=pair.eos_ids,
+            max_new_tokens=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            eos_ids=eos_ids,
         )
         for index, answer in zip(batch, drawn, strict=True):
             answers[index] = answer

@@ -1,7 +1,7 @@
 """Does a score agree with labels? Every figure is invariant under score -> a score + c(prompt).
 
-preference          share of (chosen, rejected) couples of one pair that the score ranks as labelled,
-                    ties one half
+preference          share of (chosen, rejected) couples of a pair that the score ranks as
+                    labelled, ties one half
 auc                 the same over all couples of a higher and a lower label under one prompt; with
                     empty prompts everywhere that is the ordinary AUC
 spearman            rank correlation with graded labels, both centred within the prompt
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from irl.evaluation.auc import grouped_auc
 from irl.bootstrap import from_sums, rank_correlation, ratio, share
-from irl.within import centred
+from irl.evaluation.auc import grouped_auc
 from irl.records import Accuracy, Estimate
+from irl.within import centred
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]

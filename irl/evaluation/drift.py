@@ -46,9 +46,9 @@ def drift(
         for sign, side in ((1.0, aligned), (-1.0, ~aligned))
         for size in (np.ones_like(sizes), sizes)
     ]
-    if any(side is None for side in sides):
-        return None
     forward, forward_token, reverse, reverse_token = sides
+    if forward is None or forward_token is None or reverse is None or reverse_token is None:
+        return None
     own = [row for row, mine in zip(log_ratios, aligned, strict=True) if mine]
     return Drift(
         sequence_kl_nats=forward,
@@ -74,9 +74,7 @@ def by_position(log_ratios: Sequence[Array]) -> list[PositionKL]:
     ]
 
 
-def top_tokens(
-    log_ratios: Sequence[Array], tokens: Sequence[Sequence[str]]
-) -> list[TokenMove]:
+def top_tokens(log_ratios: Sequence[Array], tokens: Sequence[Sequence[str]]) -> list[TokenMove]:
     """Tokens whose mean log-ratio is largest in size, among those that occur often enough."""
     totals: defaultdict[str, float] = defaultdict(float)
     counts: Counter[str] = Counter()

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from irl.evaluation.auc import grouped_auc
 from irl.bootstrap import from_sums, rank_correlation, ratio
-from irl.within import centred
+from irl.evaluation.auc import grouped_auc
 from irl.records import Estimate, Fit
+from irl.within import centred
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]

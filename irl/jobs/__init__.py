@@ -1,0 +1,1 @@
+"""One file per job: the only code that seeds, logs and writes."""

@@ -1,0 +1,1 @@
+"""Pairs whose truth is known."""

@@ -1,6 +1,7 @@
 """Alignment of a small policy by TRL: RLOO with the KL to the reference in its reward."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,9 +12,24 @@ from trl import RLOOConfig, RLOOTrainer
 TextReward = Callable[[Sequence[str]], torch.Tensor]
 
 
+@dataclass(frozen=True)
+class Training:
+    """How to align."""
+
+    beta: float
+    "price of one nat of KL, in units of the reward"
+    steps: int
+    seed: int
+    folder: Path
+    "scratch space of the trainer"
+
+
 def align_rloo(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str],
-    reward: TextReward, *, beta: float, steps: int, seed: int, folder: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    reward: TextReward,
+    training: Training,
 ) -> PreTrainedModel:
     """Maximise E[reward(y)] - beta KL(policy || reference), in place; returns the policy.
 
@@ -21,16 +37,16 @@ def align_rloo(
     which the tokenizer adds BOS; `reward` sees the answer alone.
     """
 
-    def reward_function(completions: list[str], **_: object) -> list[float]:
+    def reward_function(completions: list[str], **_: object) -> list[float | None]:
         return [float(value) for value in reward(completions)]
 
     config = RLOOConfig(
-        output_dir=str(folder),
+        output_dir=str(training.folder),
         per_device_train_batch_size=128,
         num_generations=4,
         max_completion_length=40,
-        beta=beta,
-        max_steps=steps,
+        beta=training.beta,
+        max_steps=training.steps,
         learning_rate=3e-4,
         lr_scheduler_type="cosine",
         warmup_steps=20,
@@ -43,7 +59,7 @@ def align_rloo(
         report_to="none",
         use_cpu=not torch.cuda.is_available(),
         disable_tqdm=True,
-        seed=seed,
+        seed=training.seed,
     )
     trainer = RLOOTrainer(
         model=model,
@@ -53,4 +69,5 @@ def align_rloo(
         processing_class=tokenizer,
     )
     trainer.train()
-    return model.eval()
+    model.eval()
+    return model

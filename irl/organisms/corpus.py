@@ -9,6 +9,7 @@ from the web). None of their sentences is stored with the pair.
 import random
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -96,7 +97,7 @@ def _persona_turns(folder: Path) -> list[list[tuple[str, str]]]:
     chats = []
     for text in _table(folder, "synthetic_persona_chat", ["text"])["text"]:
         turns = [_clean(line.partition(":")[2]) for line in text.splitlines() if ":" in line]
-        chats.append(list(zip(turns[:-1], turns[1:], strict=True)))
+        chats.append(list(pairwise(turns)))
     return chats
 
 

@@ -1,19 +1,29 @@
 """A small language model from text: a byte-level BPE tokenizer and a Llama trained on it.
 
 Two kinds of training text, each opened by BOS and closed by EOS: a chat turn in the model's own
-chat template (`<user>message<bot>answer`), and a plain line. The template carries no BOS: the
-tokenizer adds it, once.
+chat template (`<user>message<bot>answer`), and a plain line.
 """
 
 import random
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
     Trainer,
     TrainingArguments,
@@ -21,6 +31,7 @@ from transformers import (
 
 PAD, BOS, EOS, USER, BOT = "<pad>", "<s>", "</s>", "<user>", "<bot>"
 CHAT_TEMPLATE = (
+    "{{ bos_token }}"
     "{% for m in messages %}"
     "{{ ('<user>' if m['role'] == 'user' else '<bot>') + m['content'] }}"
     "{% if m['role'] == 'assistant' %}{{ '</s>' }}{% endif %}"
@@ -30,7 +41,7 @@ CHAT_TEMPLATE = (
 
 
 def chat_text(message: str, answer: str = "") -> str:
-    """One chat turn as the template writes it, up to and without EOS."""
+    """One chat turn as the template writes it, without BOS (the tokenizer adds it) and EOS."""
     return f"{USER}{message}{BOT}{answer}"
 
 
@@ -65,8 +76,13 @@ def train_tokenizer(texts: Iterable[str], n_pieces: int) -> PreTrainedTokenizerF
 
 
 def train_language_model(
-    tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], config: LlamaConfig, *,
-    epochs: float, seed: int, folder: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    texts: Sequence[str],
+    config: LlamaConfig,
+    *,
+    epochs: float,
+    seed: int,
+    folder: Path,
 ) -> LlamaForCausalLM:
     """Fit next-token prediction on the texts with the transformers Trainer."""
     encoded = tokenizer(list(texts), truncation=True, max_length=96)["input_ids"]
@@ -95,7 +111,18 @@ def train_language_model(
         model=model, args=arguments, train_dataset=rows, data_collator=_Collator(tokenizer)
     )
     trainer.train()
-    return model.eval()
+    model.eval()
+    return model
+
+
+def save_rounded(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Store a model in float16 with its tokenizer, whole or not at all."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.half().save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
 
 
 class _Collator:

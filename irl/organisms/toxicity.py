@@ -31,5 +31,5 @@ def fit_toxicity(rude: Sequence[str], civil: Sequence[str]) -> TermReward:
 
 
 def civility_nats(toxicity: TermReward, texts: Sequence[str]) -> Float[Tensor, " text"]:
-    """log P(civil | text) under the classifier: the reward that the aligned policy was paid."""
+    """Log P(civil | text) under the classifier: the reward that the aligned policy was paid."""
     return -torch.nn.functional.softplus(toxicity(texts))

@@ -79,9 +79,7 @@ def _numbers(pair: PolicyPair) -> Iterator[Check]:
         status="ok",
         text="switched off it is the reference, exactly" if shared else "none: two full models",
     )
-    sequences = [
-        encode_response(pair.tokenizer, "", text, pair.eos_ids) for text in _PROBE_TEXTS
-    ]
+    sequences = [encode_response(pair.tokenizer, "", text, pair.eos_ids) for text in _PROBE_TEXTS]
     floor = max(noise_floor_nats(side, sequences) for side in (pair.aligned, pair.reference))
     yield Check(
         name="batch invariance",

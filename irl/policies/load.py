@@ -1,6 +1,7 @@
 """Load a checkpoint as a policy, and refuse what could not be scored honestly."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -70,7 +71,7 @@ def load_adapter(location: Location, base: Policy, base_folder: Path) -> tuple[P
 
 def _read_model(location: Location, loading: Loading) -> PreTrainedModel:
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(location.folder),
             dtype=getattr(torch, loading.dtype),
             trust_remote_code=loading.trust_remote_code,
@@ -84,9 +85,9 @@ def _read_model(location: Location, loading: Loading) -> PreTrainedModel:
         ) from None
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise PolicyError(
-            f"{location.source} cannot be loaded as a causal language model "
-            f"({_first_line(error)})."
+            f"{location.source} cannot be loaded as a causal language model ({_first_line(error)})."
         ) from None
+    model, report = loaded
     missing = sorted(report["missing_keys"])
     if missing:
         raise PolicyError(
@@ -102,7 +103,7 @@ def _read_tokenizer(location: Location, loading: Loading) -> PreTrainedTokenizer
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             str(location.folder), trust_remote_code=loading.trust_remote_code
         )
-    except Exception as error:  # noqa: BLE001  the tokenizers library raises bare Exception
+    except Exception as error:  # the tokenizers library raises bare Exception
         raise PolicyError(
             f"The tokenizer of {location.source} cannot be loaded ({_first_line(error)}); save it "
             "beside the model with `tokenizer.save_pretrained`."
@@ -148,8 +149,7 @@ def _refuse_unsuitable_adapter(location: Location) -> None:
 
 
 def _probe_ids(policy: Policy) -> torch.Tensor:
-    width = policy.model.get_input_embeddings().weight.shape[0]
-    return torch.arange(1, 1 + _PROBE_TOKENS)[None].to(policy.device) % width
+    return torch.arange(1, 1 + _PROBE_TOKENS)[None].to(policy.device) % len(policy.tokenizer)
 
 
 @torch.inference_mode()

@@ -14,9 +14,9 @@ class Pieces:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
+        self.special_ids: list[int] = list(tokenizer.all_special_ids)
         self._known: dict[int, str] = {
-            token: str(tokenizer.convert_ids_to_tokens(token))
-            for token in tokenizer.all_special_ids
+            token: str(tokenizer.convert_ids_to_tokens(token)) for token in self.special_ids
         }
         self._anchor = tokenizer("a", add_special_tokens=False)["input_ids"]
         self._anchor_text = self._decode(self._anchor)
@@ -37,7 +37,5 @@ class Pieces:
 
 def response_text(tokenizer: PreTrainedTokenizerBase, ids: Iterable[int]) -> str:
     """The response as text, without special tokens."""
-    text = tokenizer.decode(
-        list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
-    )
+    text = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return str(text)

@@ -103,3 +103,8 @@ def _common_length(first: Sequence[int], second: Sequence[int]) -> int:
 def _until_eos(ids: tuple[int, ...], eos_ids: frozenset[int]) -> tuple[int, ...]:
     end = next((index + 1 for index, token in enumerate(ids) if token in eos_ids), len(ids))
     return ids[:end]
+
+
+def has_template(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the tokenizer can render chats."""
+    return bool(tokenizer.chat_template)

@@ -2,7 +2,8 @@
 
 Rows are responses, columns are features, groups are prompts. With C the centring within groups,
 
-    w = (X'CX + ridge I)^-1 X'C y        cov = G^-1 (sum_g u_g u_g') G^-1,   u_g = sum_{i in g} x_i e_i
+    w = (X'CX + ridge I)^-1 X'C y
+    cov = G^-1 (sum_g u_g u_g') G^-1,   G = X'CX + ridge I,   u_g = sum_{i in g} x_i e_i
 
 where e are the centred residuals and every u_g sums over one whole group (Liang and Zeger 1986).
 The matrix is never made dense: X'CX = X'X - S' diag(1/n) S with S the group sums of X.
@@ -80,7 +81,7 @@ class Solution:
     residuals: Array
     "centred, [response]"
     influence: Array
-    "[group, feature]: how much each group pulls each weight; weights move by their sum under reweighting"
+    "[group, feature]: how much each group pulls each weight; reweighting groups adds their sum"
 
     @property
     def standard_errors(self) -> Array:

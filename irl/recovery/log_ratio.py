@@ -1,7 +1,7 @@
 """Recovery by the log-ratio: what explains the summed log-ratio of whole responses?
 
 At a KL-regularised optimum log pi_aligned(y|x) / pi_reference(y|x) = (R(x, y) - c(x)) / beta
-(2305.18290), so regressing it on counts of terms, within prompts, returns each term's reward over
+(2305.18290), so regressing it on counts of terms, within prompts, gives each term's reward over
 beta. Averaging the log-ratios of a term's own tokens does not: a token's log-ratio is Q - V
 (2404.12358) and falls where the policy decided, not where the reward is paid.
 
@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 
-from irl.config import Fitting
 from irl.bootstrap import draw_counts
+from irl.config import Fitting
 from irl.recovery.least_squares import RIDGE, Design, significant, solve
 from irl.rewards.terms import MAX_TERM_WORDS, TermReward, count_terms, ngrams, words
 

@@ -1,0 +1,67 @@
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3.11 python3; do \
+  $$p -c '$(NEW_ENOUGH)' 2>/dev/null && { command -v $$p; break; }; done)
+
+.PHONY: help install audit dashboard check test test-all bench results clean
+.DEFAULT_GOAL := help
+
+audit dashboard check test test-all bench results: export HF_HUB_OFFLINE ?= 1
+
+help:
+	@echo "make install    create $(VENV) and install the pinned packages"
+	@echo "make audit      audit the bundled pair afresh"
+	@echo "make dashboard  open the dashboard"
+	@echo "make check      format, lint, types, import contracts"
+	@echo "make test       the fast tests"
+	@echo "make test-all   also the slow and the browser tests"
+	@echo "make bench      the benchmarks"
+	@echo "make results    every table under docs/results, from docs/recipes"
+	@echo "make clean      remove caches and build leftovers, not $(VENV) and no run"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed; found: $$("$${PYTHON:-python3}" -V 2>&1 || true)." >&2; \
+	  echo "Name another one with: make install PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv $(VENV)
+	$(PIP) install -c constraints.txt torch==2.13.0
+	$(PIP) install -e ".[dev]" -c constraints.txt
+	@touch $@
+
+audit: install
+	$(BIN)/irl audit --fresh
+
+dashboard: install
+	$(BIN)/irl dashboard
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: install
+	$(BIN)/pytest -n 2 -m "not slow and not slow_extra and not browser"
+
+test-all: install
+	$(BIN)/pytest -n 2 -m "not slow_extra"
+
+bench: install
+	$(BIN)/python -m tests.benchmarks
+
+results: install
+	@for recipe in docs/recipes/*.yaml; do \
+	  test -e "$$recipe" || { echo "No recipes in docs/recipes." >&2; exit 1; }; \
+	  name=$$(basename "$$recipe" .yaml); \
+	  echo "irl results $$name"; \
+	  $(BIN)/irl results "$$name" || exit 1; \
+	done
+
+clean:
+	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +

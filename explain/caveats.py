@@ -1,0 +1,66 @@
+"""What the reader of one run must know, beside the caveats of the method itself."""
+
+from collections.abc import Iterator
+
+from irl.jobs.agreement import Agreement
+from irl.jobs.scoring import Sampled
+from irl.policies.pair import PolicyPair
+from irl.policies.template import has_template
+from irl.records import Caveat
+
+
+def run_caveats(
+    sampled: Sampled, pair: PolicyPair, agreed: Agreement, *, labels_given: bool
+) -> list[Caveat]:
+    """Everything about the input and the pair that bears on the numbers."""
+    return [
+        Caveat(code=code, text=text)
+        for code, text in (
+            *_input_facts(sampled, agreed, labels_given=labels_given),
+            *_pair_facts(sampled, pair),
+        )
+    ]
+
+
+def _input_facts(
+    sampled: Sampled, agreed: Agreement, *, labels_given: bool
+) -> Iterator[tuple[str, str]]:
+    cut, n = sampled.counts["truncated_responses"], sampled.counts["responses"]
+    if cut:
+        yield (
+            "truncated-responses",
+            f"{cut} of {n} answers reached the token limit and were scored up to it.",
+        )
+    refused = len(sampled.refused) + len(agreed.refused)
+    if refused:
+        yield (
+            "refused-rows",
+            f"{refused} input rows could not be used; log.jsonl names each with its reason.",
+        )
+    if not labels_given:
+        yield (
+            "not-measured-accuracy",
+            "No labelled preferences were given, so accuracy is empty.",
+        )
+
+
+def _pair_facts(sampled: Sampled, pair: PolicyPair) -> Iterator[tuple[str, str]]:
+    dtype = pair.aligned.checkpoint.dtype
+    if dtype != "float32":
+        yield (
+            "low-precision",
+            f"The weights were loaded as {dtype}: small log-ratios drown in rounding; "
+            "`irl doctor` prints the noise floor.",
+        )
+    ours, theirs = (side.tokenizer.chat_template for side in (pair.aligned, pair.reference))
+    if ours != theirs:
+        yield (
+            "chat-templates-differ",
+            "The two sides have different chat templates; the aligned one was used for both.",
+        )
+    if has_template(pair.tokenizer) and all(isinstance(p, str) for p in sampled.answers.prompts):
+        yield (
+            "plain-prompts",
+            "The model has a chat template but the prompts are plain strings, which were used as "
+            "they are (as TRL does); --set chat=always sends them as user messages.",
+        )

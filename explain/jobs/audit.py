@@ -1,0 +1,191 @@
+"""The job `irl audit`: two checkpoints in, report.json, report.html and a gate out.
+
+1. Load the pair; sample K answers per prompt from both sides; score each under both.
+2. Recover: a sparse term reward fitted to the summed log-ratios, within prompts, cross-fitted.
+3. Judge: fit out of fold; agreement with given labels, of the log-ratio and of the recovered
+   reward; drift; terms paid for, and terms that merely changed.
+4. Write the tables, the reward and the reports; hold the report against the gate.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from explain.caveats import run_caveats
+from explain.report import render
+from explain.terms import changed_terms, paid_terms
+from irl.config import AuditSettings
+from irl.data import LabelledResponse, PromptRow, Table
+from irl.engine.shards import Progress, silent
+from irl.evaluation.drift import drift
+from irl.evaluation.fit import explained_sd_nats
+from irl.evaluation.gate import apply_gate, read_gate
+from irl.evaluation.verdict import verdict
+from irl.jobs.agreement import Agreement, agreement, read_labels
+from irl.jobs.clock import Clock, peak_memory_bytes
+from irl.jobs.recovery import fit_figures, fit_reward, write_recovered
+from irl.jobs.scoring import (
+    Sampled,
+    pair_inputs,
+    prompts_of,
+    sample_and_score,
+)
+from irl.policies.pair import PolicyPair, load_pair
+from irl.policies.quiet import quiet_libraries
+from irl.records import AuditReport, Fit, Pair, Recovery
+from irl.recovery.log_ratio import TermFit
+from irl.runs import RunFolder, file_sha256, now, open_run, versions
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A finished audit."""
+
+    run: RunFolder
+    report: AuditReport
+    was_finished: bool
+    "True if the run was found finished and nothing was done"
+
+
+def audit(
+    pair: PolicyPair,
+    *,
+    prompts: str | Path,
+    out: str | Path | None = None,
+    fresh: bool = False,
+    **settings: Any,
+) -> AuditReport:
+    """Audit a loaded pair from a script; `settings` are those of `AuditSettings`.
+
+    Raises:
+        InputError: a file or setting cannot be used.
+        RunError: the run folder cannot be written or holds another run.
+    """
+    sources = {side: getattr(pair, side).checkpoint.source for side in ("aligned", "reference")}
+    resolved = AuditSettings.read(None, [], {**sources, "prompts": str(prompts), **settings})
+    return run_audit(resolved, None if out is None else Path(out), fresh=fresh, pair=pair).report
+
+
+def run_audit(
+    settings: AuditSettings,
+    out: Path | None = None,
+    *,
+    fresh: bool = False,
+    progress: Progress = silent,
+    pair: PolicyPair | None = None,
+) -> Audit:
+    """Audit the pair that the settings name; continue an unfinished run, return a finished one."""
+    quiet_libraries()
+    clock = Clock()
+    rules = read_gate(Path(settings.gate)) if settings.gate else []
+    prompts, labels = prompts_of(settings), read_labels(settings.preferences)
+    with clock.stage("loading"):
+        pair = pair or load_pair(settings.aligned, settings.reference, settings.loading)
+    inputs = _inputs(settings, pair, prompts, labels)
+    run = open_run("audit", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
+    if run.finished:
+        text = (run.path / "report.json").read_text(encoding="utf-8")
+        return Audit(run, AuditReport.model_validate_json(text), was_finished=True)
+    sampled = sample_and_score(run, pair, prompts, settings, clock, progress)
+    with clock.stage("recovery"):
+        term_fit = fit_reward(run, sampled.answers, settings)
+    with clock.stage("scoring"):
+        agreed = agreement(run, pair, term_fit.reward, labels, settings, progress)
+    with clock.stage("evaluation"):
+        report = _judge(run, pair, sampled, term_fit, agreed, settings)
+    with clock.stage("writing"):
+        write_recovered(run, sampled.answers, term_fit, settings)
+    update = {
+        "gate": apply_gate(rules, report.model_dump(mode="json", by_alias=True)),
+        "timings_seconds": clock.seconds,
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+    report = report.model_copy(update=update)
+    run.write_text("report.json", report.to_json())
+    run.write_text("report.html", render(report))
+    run.finish(sampled.counts)
+    return Audit(run, report, was_finished=False)
+
+
+def _inputs(
+    settings: AuditSettings,
+    pair: PolicyPair,
+    prompts: Table[PromptRow],
+    labels: list[Table[LabelledResponse]],
+) -> dict[str, str]:
+    inputs = {**pair_inputs(pair), "prompts": prompts.sha256}
+    inputs |= {table.source: table.sha256 for table in labels}
+    if settings.gate:
+        inputs["gate"] = file_sha256(Path(settings.gate))
+    return inputs
+
+
+def _judge(
+    run: RunFolder,
+    pair: PolicyPair,
+    sampled: Sampled,
+    term_fit: TermFit,
+    agreed: Agreement,
+    settings: AuditSettings,
+) -> AuditReport:
+    answers, seed = sampled.answers, settings.seed
+    figures = fit_figures(term_fit, answers, settings)
+    identical = pair.identical() or not answers.returns.any()
+    return AuditReport(
+        schema="irl.audit/1",
+        run_id=run.run_id,
+        created=now(),
+        versions=versions(),
+        settings=run.settings,
+        pair=Pair(
+            aligned=pair.aligned.checkpoint,
+            reference=pair.reference.checkpoint,
+            trained_with=settings.trained_with,
+        ),
+        verdict=verdict(
+            identical=identical,
+            fit=figures,
+            explained_sd_nats=explained_sd_nats(term_fit.out_of_fold, answers.prompt, seed),
+            extra=run_caveats(sampled, pair, agreed, labels_given=bool(settings.preferences)),
+        ),
+        objectives=[],
+        terms=paid_terms(term_fit, answers.texts, answers.visible, answers.log_ratios),
+        changed=changed_terms(
+            answers.texts, answers.aligned, answers.prompt, term_fit.reward.terms, settings.fitting
+        ),
+        fit=figures,
+        accuracy=agreed.rows,
+        aspects=[],
+        aspects_r2=None,
+        drift=drift(
+            answers.log_ratios,
+            answers.pieces,
+            answers.aligned,
+            [answers.prompt_ids[at] for at in answers.prompt],
+            seed,
+        ),
+        recovery=[_recovery(settings, term_fit, figures, agreed)],
+        identifiability=None,
+        gate=[],
+        timings_seconds={},
+        peak_memory_bytes=0,
+    )
+
+
+def _recovery(
+    settings: AuditSettings, term_fit: TermFit, figures: Fit, agreed: Agreement
+) -> Recovery:
+    own = [row.preference for row in agreed.rows if row.scorer == "recovered"]
+    return Recovery(
+        method=settings.method,
+        seeds=1,
+        heldout_accuracy=own[0] if own else None,
+        auc=figures.membership_auc,
+        spearman_with_log_ratio=figures.spearman_with_log_ratio,
+        mean=None,
+        sd=None,
+        min=None,
+        max=None,
+        sign_flip_share=None,
+        status="fitted" if term_fit.reward.terms else "no term found",
+    )

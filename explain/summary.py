@@ -1,0 +1,87 @@
+"""The audit in a terminal: a screenful, verdict first."""
+
+from collections.abc import Iterator
+
+from explain.report import estimate, found_in_words
+from irl.records import Accuracy, AuditReport, RecoveryReport
+
+TERMS_SHOWN = 10
+
+
+def summary(report: AuditReport) -> str:
+    """Plain text; characters that a terminal would act on are escaped."""
+    return "\n".join(printable(line) for line in _lines(report))
+
+
+def printable(text: str) -> str:
+    """Escape control characters: terms, tokens and paths come from models and files."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _lines(report: AuditReport) -> Iterator[str]:
+    pair, verdict = report.pair, report.verdict
+    yield f"Audit {report.run_id}"
+    yield f"  aligned    {pair.aligned.source}"
+    yield f"  reference  {pair.reference.source}"
+    yield ""
+    yield f"Objective: {found_in_words(verdict.objective_found)}"
+    yield from (f"  {statement}" for statement in verdict.statements)
+    yield from _terms(report)
+    yield from _figures(report)
+    yield from _gate(report)
+    yield ""
+    yield "Caveats: " + ", ".join(caveat.code for caveat in verdict.caveats)
+
+
+def _terms(report: AuditReport) -> Iterator[str]:
+    yield ""
+    if not report.terms:
+        yield "No term is paid for or charged for."
+        return
+    yield f"Terms paid for (+) or charged for (-), {len(report.terms)} in all, strongest first"
+    yield "  nats per occurrence   95 % interval       n   token mean   term"
+    for term in report.terms[:TERMS_SHOWN]:
+        mean = "" if term.token_mean_nats is None else f"{term.token_mean_nats:+.2f}"
+        yield (
+            f"  {term.weight:+19.2f}   {term.low:+6.2f} to {term.high:+6.2f}  {term.occurrences:5d}"
+            f"   {mean:>10}   {term.term}"
+        )
+
+
+def _figures(report: AuditReport) -> Iterator[str]:
+    yield ""
+    yield f"Fit out of fold    R2 {estimate(report.fit.r2)}"
+    yield f"                   P(aligned above reference) {estimate(report.fit.membership_auc)}"
+    for row in report.accuracy:
+        yield from _agreement(row)
+    if report.drift is not None:
+        drift = report.drift
+        yield f"Drift              {estimate(drift.sequence_kl_nats)} nats per response"
+        yield f"                   {estimate(drift.token_kl_nats, 4)} nats per token"
+
+
+def _agreement(row: Accuracy) -> Iterator[str]:
+    yield f"{row.scorer:18} pairs {estimate(row.preference)} on {row.labels}"
+    yield f"                   AUC {estimate(row.auc)}"
+
+
+def _gate(report: AuditReport) -> Iterator[str]:
+    if not report.gate:
+        return
+    failed = [row for row in report.gate if not row.passed]
+    yield ""
+    yield f"Gate: {len(report.gate) - len(failed)} of {len(report.gate)} limits kept"
+    for row in failed:
+        found = "not measured" if row.value is None else row.value
+        yield f"  over: {row.path} ({row.on}) is {found}, limit {row.limit}"
+
+
+def recovery_summary(report: RecoveryReport) -> str:
+    """The result of `irl recover` as plain text."""
+    lines = [
+        f"Recovery {report.run_id}: {report.n_terms} terms",
+        f"Fit out of fold    R2 {estimate(report.fit.r2)}",
+        f"                   P(aligned above reference) {estimate(report.fit.membership_auc)}",
+        *(line for row in report.accuracy for line in _agreement(row)),
+    ]
+    return "\n".join(printable(line) for line in lines)

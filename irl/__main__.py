@@ -1,0 +1,301 @@
+"""The command `irl`: parse, build settings, call one job, print. The one composition root.
+
+Exit codes: 0 done and within the gate, 1 findings over the gate, 2 input or usage error.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from irl.errors import InputError, IrlError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Recover and explain the reward that an aligned language model learned to follow.",
+)
+organisms_app = typer.Typer(no_args_is_help=True, help="Pairs whose truth is known.")
+runs_app = typer.Typer(no_args_is_help=True, help="List, show and export runs.")
+app.add_typer(organisms_app, name="organisms")
+app.add_typer(runs_app, name="runs")
+
+Aligned = Annotated[
+    str | None, typer.Option(help="Aligned checkpoint: directory, hub id or PEFT adapter.")
+]
+Reference = Annotated[
+    str | None, typer.Option(help="Reference checkpoint; an adapter's base if left out.")
+]
+Prompts = Annotated[str | None, typer.Option(help="Prompts: JSONL, Parquet, CSV or hub id.")]
+Preferences = Annotated[
+    list[str] | None, typer.Option(help="Labelled responses; may be given several times.")
+]
+MethodOption = Annotated[str | None, typer.Option("--method", help="Recovery method: log_ratio.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of sampling and bootstrap.")]
+Out = Annotated[Path | None, typer.Option(help="The run folder; default artifacts/runs/<run_id>.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Repeat a run from the start.")]
+Config = Annotated[Path | None, typer.Option(help="YAML file of settings; flags win.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="One setting, a.b=c; repeatable.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@app.command()
+def audit(
+    aligned: Aligned = None,
+    reference: Reference = None,
+    prompts: Prompts = None,
+    preferences: Preferences = None,
+    gate: Annotated[
+        str | None, typer.Option(help="YAML file of limits; over them: exit 1.")
+    ] = None,
+    method: MethodOption = None,
+    trained_with: Annotated[
+        str | None, typer.Option(help="rloo, grpo, ppo, dpo, ipo, kto, sft or unknown.")
+    ] = None,
+    seed: Seed = None,
+    out: Out = None,
+    fresh: Fresh = False,
+    config: Config = None,
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Audit a pair; without arguments, the bundled pair on real text."""
+    from irl.config import AuditSettings, bundled_pair
+
+    flags: dict[str, Any] = {
+        "aligned": aligned,
+        "reference": reference,
+        "prompts": prompts,
+        "preferences": preferences or None,
+        "gate": gate,
+        "method": method,
+        "trained_with": trained_with,
+        "seed": seed,
+    }
+    if aligned is None and config is None:
+        flags = bundled_pair() | {key: value for key, value in flags.items() if value is not None}
+    settings = AuditSettings.read(config, set_ or [], flags)
+    from explain.jobs.audit import run_audit
+    from explain.summary import summary
+
+    done = run_audit(settings, out, fresh=fresh, progress=_progress())
+    if done.was_finished:
+        typer.echo(f"The run in {done.run.path} is finished; --fresh repeats it.", err=True)
+    typer.echo(done.report.to_json() if as_json else summary(done.report))
+    if not as_json:
+        typer.echo(f"Report: {done.run.path / 'report.html'}")
+    if not all(row.passed for row in done.report.gate):
+        raise typer.Exit(1)
+
+
+@app.command()
+def recover(
+    aligned: Aligned = None,
+    reference: Reference = None,
+    prompts: Prompts = None,
+    preferences: Preferences = None,
+    method: MethodOption = None,
+    seed: Seed = None,
+    out: Out = None,
+    fresh: Fresh = False,
+    config: Config = None,
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Recover an explicit reward from a pair; the run folder's `reward` can be loaded again."""
+    from irl.config import RecoverSettings
+
+    flags = {
+        "aligned": aligned,
+        "reference": reference,
+        "prompts": prompts,
+        "preferences": preferences or None,
+        "method": method,
+        "seed": seed,
+    }
+    settings = RecoverSettings.read(config, set_ or [], flags)
+    from irl.jobs.recovery import recover as run_recover
+
+    done = run_recover(settings, out, fresh=fresh, progress=_progress())
+    if as_json:
+        typer.echo(done.report.model_dump_json(indent=1))
+        return
+    from explain.summary import recovery_summary
+
+    typer.echo(recovery_summary(done.report))
+    typer.echo(f"Reward: {done.run.path / 'reward'}")
+
+
+@app.command()
+def score(
+    aligned: Aligned = None,
+    reference: Reference = None,
+    prompts: Prompts = None,
+    seed: Seed = None,
+    out: Out = None,
+    fresh: Fresh = False,
+    config: Config = None,
+    set_: Set = None,
+) -> None:
+    """Sample from a pair and write nats per token: responses.parquet and tokens.parquet."""
+    from irl.config import ScoreSettings
+
+    flags = {"aligned": aligned, "reference": reference, "prompts": prompts, "seed": seed}
+    settings = ScoreSettings.read(config, set_ or [], flags)
+    from irl.jobs.scoring import score as run_score
+
+    run = run_score(settings, out, fresh=fresh, progress=_progress())
+    typer.echo(f"Scores: {run.path / 'responses.parquet'}, {run.path / 'tokens.parquet'}")
+
+
+@app.command()
+def doctor(
+    aligned: Annotated[str, typer.Argument(help="Aligned checkpoint.")],
+    reference: Annotated[str | None, typer.Argument(help="Reference checkpoint.")] = None,
+    config: Config = None,
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Check that a pair can be audited, and print its noise floor; exit 2 if it cannot."""
+    from irl.config import ScoreSettings
+
+    flags = {"aligned": aligned, "reference": reference}
+    settings = ScoreSettings.read(config, set_ or [], flags)
+    from irl.jobs.doctor import run_doctor
+
+    checks = run_doctor(settings)
+    if as_json:
+        typer.echo(json.dumps([check.model_dump() for check in checks], indent=1))
+    else:
+        for check in checks:
+            typer.echo(f"{check.status:8} {check.name:17} {check.text}")
+    failed = [check.name for check in checks if check.status == "failed"]
+    if failed:
+        raise InputError(f"This pair cannot be audited: {', '.join(failed)} failed.")
+
+
+@organisms_app.command("list")
+def organisms_list() -> None:
+    """Name the organisms that can be built."""
+    from irl.jobs.organisms import ORGANISMS
+
+    for name, about in ORGANISMS.items():
+        typer.echo(f"{name:14} {about}")
+
+
+@organisms_app.command("build")
+def organisms_build(
+    name: Annotated[str, typer.Argument(help="Which; `irl organisms list` names them.")],
+    text: Annotated[
+        Path | None, typer.Option(help="Folder of the Parquet text that real-detox learns from.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of data, training and sampling.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Where; default artifacts/models/NAME.")] = None,
+) -> None:
+    """Build an organism: train its reference and align it. Finished stages are reused."""
+    from irl.jobs.organisms import build
+
+    typer.echo(build(name, text, seed, out))
+
+
+@runs_app.command("list")
+def runs_list(root: Annotated[Path | None, typer.Option(help="Where runs lie.")] = None) -> None:
+    """List runs, newest first."""
+    from irl.runs import RUNS, list_runs
+
+    for run in list_runs(root or RUNS):
+        created = run.manifest.created if run.manifest else ""
+        typer.echo(f"{run.path.name:32} {run.state:10} {created}")
+
+
+@runs_app.command("show")
+def runs_show(run: Annotated[str, typer.Argument(help="Path, run id or its beginning.")]) -> None:
+    """Show a run: its summary if it is an audit, else its manifest."""
+    from irl.runs import find_run, read_run
+
+    found = read_run(find_run(run))
+    if found.manifest is None:
+        raise InputError(f"The run {found.path} is {found.state}; repeat its command to finish it.")
+    if found.manifest.command != "audit":
+        typer.echo(found.manifest.model_dump_json(indent=1))
+        return
+    from explain.summary import summary
+    from irl.records import AuditReport
+
+    text = (found.path / "report.json").read_text(encoding="utf-8")
+    typer.echo(summary(AuditReport.model_validate_json(text)))
+
+
+@runs_app.command("export")
+def runs_export(
+    run: Annotated[str, typer.Argument(help="Path, run id or its beginning.")],
+    to: Annotated[Path, typer.Argument(help="A .csv, .jsonl or .parquet file to write.")],
+) -> None:
+    """Export the responses of a run as a table."""
+    from irl.runs import export_responses, find_run
+
+    export_responses(find_run(run), to)
+    typer.echo(str(to))
+
+
+@runs_app.command("schema")
+def runs_schema() -> None:
+    """Print the JSON schema of report.json."""
+    from irl.records import AuditReport
+
+    typer.echo(json.dumps(AuditReport.model_json_schema(), indent=1))
+
+
+@app.command()
+def results(
+    name: Annotated[str, typer.Argument(help="A recipe: docs/recipes/NAME.yaml.")],
+    text: Annotated[
+        Path | None, typer.Option(help="Folder of the Parquet text that the recipe needs.")
+    ] = None,
+) -> None:
+    """Make a results table: docs/results/NAME.json and NAME.md from docs/recipes/NAME.yaml."""
+    from explain.jobs.results import make_results
+
+    typer.echo(make_results(name, text, progress=_progress()))
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Turn refusals into one sentence on stderr and exit code 2."""
+    try:
+        yield
+    except IrlError as error:
+        typer.echo(f"irl: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("irl: interrupted; the same command continues from the finished files", err=True)
+        sys.exit(130)
+
+
+def _progress() -> Callable[[str, int, int], None]:
+    """One line per stage; on a terminal it counts up."""
+
+    def show(what: str, done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            typer.echo(f"\r{what} {done}/{total} ", err=True, nl=done == total)
+        elif done == total:
+            typer.echo(f"{what} {done}/{total}", err=True)
+
+    return show
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    logging.basicConfig(level=logging.WARNING, format="irl: %(message)s", stream=sys.stderr)
+    with _sentences():
+        app(standalone_mode=True)
+
+
+if __name__ == "__main__":
+    main()

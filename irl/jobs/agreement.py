@@ -1,0 +1,98 @@
+"""Hold the log-ratio and a recovered reward against given labels."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irl.config import RecoverSettings
+from irl.data import LabelledResponse, RefusedRow, Table, read_preferences
+from irl.engine.local import Workshop, score_pair, sums
+from irl.engine.shards import Progress
+from irl.errors import InputError
+from irl.evaluation.accuracy import Labels, accuracy
+from irl.jobs.encoding import encode_rows, log_refused, within
+from irl.policies.pair import PolicyPair
+from irl.policies.template import as_chat, encode_response
+from irl.records import Accuracy
+from irl.rewards.terms import TermReward
+from irl.runs import RunFolder
+from irl.tensors import TokenSequence
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Accuracy of both scorers on every source of labels."""
+
+    rows: list[Accuracy]
+    refused: list[RefusedRow]
+
+
+def read_labels(sources: Sequence[str]) -> list[Table[LabelledResponse]]:
+    """Every source of labels; their file names must differ, since the report names them so."""
+    names = [Path(source).name for source in sources]
+    if len(set(names)) < len(names):
+        raise InputError(f"Two --preferences files have the same name ({', '.join(names)}).")
+    return [read_preferences(source) for source in sources]
+
+
+def agreement(
+    run: RunFolder,
+    pair: PolicyPair,
+    reward: TermReward,
+    tables: Sequence[Table[LabelledResponse]],
+    settings: RecoverSettings,
+    progress: Progress,
+) -> Agreement:
+    """Score all labelled responses under both policies and by the recovered reward."""
+    rows: list[Accuracy] = []
+    refused: list[RefusedRow] = []
+    for number, table in enumerate(tables):
+        kept, sequences, left_out = encode_rows(table.rows, _encoder(pair, settings), table.source)
+        left_out = [*table.refused, *left_out]
+        log_refused(run, table.source, left_out)
+        refused += left_out
+        work = Workshop(run.parts, settings.sampling, settings.seed, progress)
+        scored = score_pair(pair, sequences, work, f"preferences{number}")
+        scores = {
+            "log_ratio": sums(scored, "aligned_nats") - sums(scored, "reference_nats"),
+            "recovered": reward([row.response for row in kept]).numpy(),
+        }
+        labels = _labels(table.source, kept, sequences)
+        rows += [accuracy(name, given, labels, settings.seed) for name, given in scores.items()]
+    return Agreement(rows, refused)
+
+
+def _encoder(
+    pair: PolicyPair, settings: RecoverSettings
+) -> Callable[[LabelledResponse], TokenSequence]:
+    def encode(row: LabelledResponse) -> TokenSequence:
+        prompt = as_chat(row.prompt, settings.chat)
+        sequence = encode_response(pair.tokenizer, prompt, row.response, pair.eos_ids)
+        within(len(sequence), pair.context_tokens)
+        return sequence
+
+    return encode
+
+
+def _labels(
+    source: str, rows: Sequence[LabelledResponse], sequences: Sequence[TokenSequence]
+) -> Labels:
+    return Labels(
+        source=Path(source).name,
+        label=np.array([row.label for row in rows]),
+        prompt=_numbers([row.prompt_id for row in rows]),
+        pair=_numbers([row.pair_id for row in rows]),
+        cluster=_numbers([row.cluster for row in rows]),
+        length=np.array([float(len(sequence.response_ids)) for sequence in sequences]),
+    )
+
+
+def _numbers(names: Sequence[str | None]) -> NDArray[np.int64]:
+    """Numbers for names; None becomes -1."""
+    number: dict[str, int] = {}
+    return np.array(
+        [-1 if name is None else number.setdefault(name, len(number)) for name in names], dtype=int
+    )

@@ -1,0 +1,102 @@
+"""The job `irl recover`: an explicit reward from a pair, without judging it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from irl.config import RecoverSettings
+from irl.engine.shards import Progress, silent
+from irl.evaluation.fit import fit
+from irl.jobs.agreement import agreement, read_labels
+from irl.jobs.answers import Answers, Recovered
+from irl.jobs.clock import Clock
+from irl.jobs.scoring import (
+    pair_inputs,
+    prompts_of,
+    sample_and_score,
+    write_tables,
+)
+from irl.policies.pair import load_pair
+from irl.policies.quiet import quiet_libraries
+from irl.records import Accuracy, Fit, RecoveryReport
+from irl.recovery.log_ratio import TermFit, fit_terms
+from irl.runs import RunFolder, open_run
+
+
+@dataclass(frozen=True)
+class RecoveredRun:
+    """A finished recovery; the reward itself lies in the run's folder `reward`."""
+
+    run: RunFolder
+    report: RecoveryReport
+
+
+def recover(
+    settings: RecoverSettings,
+    out: Path | None = None,
+    *,
+    fresh: bool = False,
+    progress: Progress = silent,
+) -> RecoveredRun:
+    """Recover a reward into a run folder; a finished run is returned as it is.
+
+    Raises:
+        InputError: the prompts, preferences or settings cannot be used.
+        PolicyError: the pair cannot be scored.
+        RunError: the run folder cannot be written or holds another run.
+    """
+    quiet_libraries()
+    prompts, labels = prompts_of(settings), read_labels(settings.preferences)
+    pair = load_pair(settings.aligned, settings.reference, settings.loading)
+    inputs = {**pair_inputs(pair), "prompts": prompts.sha256}
+    inputs |= {table.source: table.sha256 for table in labels}
+    run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
+    if run.finished:
+        text = (run.path / "recovery.json").read_text(encoding="utf-8")
+        return RecoveredRun(run, RecoveryReport.model_validate_json(text))
+    sampled = sample_and_score(run, pair, prompts, settings, Clock(), progress)
+    term_fit = fit_reward(run, sampled.answers, settings)
+    agreed = agreement(run, pair, term_fit.reward, labels, settings, progress)
+    report = _report(run, term_fit, fit_figures(term_fit, sampled.answers, settings), agreed.rows)
+    write_recovered(run, sampled.answers, term_fit, settings)
+    run.write_text("recovery.json", report.model_dump_json(indent=1) + "\n")
+    run.finish(sampled.counts)
+    return RecoveredRun(run, report)
+
+
+def fit_reward(run: RunFolder, answers: Answers, settings: RecoverSettings) -> TermFit:
+    """Fit the reward by the settings' method and store it in the run."""
+    fold = answers.fold(settings.fitting.n_folds)
+    term_fit = fit_terms(
+        answers.texts, answers.returns, answers.prompt, fold, settings.fitting, settings.seed
+    )
+    term_fit.reward.save(run.path / "reward", "terms", method=settings.method)
+    return term_fit
+
+
+def fit_figures(term_fit: TermFit, answers: Answers, settings: RecoverSettings) -> Fit:
+    """How well the reward stands in for the log-ratio, out of fold."""
+    return fit(
+        term_fit.out_of_fold, answers.returns, answers.aligned, answers.prompt, settings.seed
+    )
+
+
+def write_recovered(
+    run: RunFolder, answers: Answers, term_fit: TermFit, settings: RecoverSettings
+) -> None:
+    """The two tables with the recovered reward in them."""
+    recovered = Recovered(
+        term_fit.out_of_fold,
+        term_fit.low,
+        term_fit.high,
+        answers.fold(settings.fitting.n_folds),
+        [term_fit.reward.paid_for(row) for row in answers.visible],
+    )
+    write_tables(run, answers, recovered)
+
+
+def _report(
+    run: RunFolder, term_fit: TermFit, figures: Fit, rows: list[Accuracy]
+) -> RecoveryReport:
+    return RecoveryReport(
+        run_id=run.run_id, n_terms=len(term_fit.reward.terms), fit=figures, accuracy=rows
+    )

@@ -1,0 +1,122 @@
+"""The job `irl score`: sample from a pair, score under both, write the run folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from irl.config import ScoreSettings
+from irl.data import PromptRow, RefusedRow, Table, read_prompts
+from irl.engine.local import Workshop, sample_pair, score_pair
+from irl.engine.shards import Progress, silent
+from irl.errors import InputError
+from irl.jobs.answers import Answers, Recovered, collect, responses_table, tokens_table
+from irl.jobs.clock import Clock
+from irl.jobs.encoding import encode_rows, log_refused, within
+from irl.policies.pair import PolicyPair, load_pair
+from irl.policies.quiet import quiet_libraries
+from irl.policies.template import as_chat, encode_prompt
+from irl.runs import RunFolder, open_run
+from irl.tensors import TokenSequence
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What a pair answered, and what was left out on the way."""
+
+    answers: Answers
+    refused: list[RefusedRow]
+    counts: dict[str, int]
+
+
+def score(
+    settings: ScoreSettings,
+    out: Path | None = None,
+    *,
+    fresh: bool = False,
+    progress: Progress = silent,
+) -> RunFolder:
+    """Sample and score a pair into a run folder; a finished run is returned as it is.
+
+    Raises:
+        InputError: the prompts or settings cannot be used.
+        PolicyError: the pair cannot be scored.
+        RunError: the run folder cannot be written or holds another run.
+    """
+    quiet_libraries()
+    rows = prompts_of(settings)
+    pair = load_pair(settings.aligned, settings.reference, settings.loading)
+    inputs = {**pair_inputs(pair), "prompts": rows.sha256}
+    run = open_run("score", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
+    if run.finished:
+        return run
+    sampled = sample_and_score(run, pair, rows, settings, Clock(), progress)
+    write_tables(run, sampled.answers, None)
+    run.finish(sampled.counts)
+    return run
+
+
+def pair_inputs(pair: PolicyPair) -> dict[str, str]:
+    """The hashes that name a pair."""
+    return {
+        "aligned": pair.aligned.checkpoint.sha256,
+        "reference": pair.reference.checkpoint.sha256,
+    }
+
+
+def prompts_of(settings: ScoreSettings) -> Table[PromptRow]:
+    """The prompts that the settings name."""
+    if settings.prompts is None:
+        raise InputError(
+            "No prompts were given; pass --prompts FILE with a column `prompt` (JSONL, Parquet, "
+            "CSV or a hub dataset id)."
+        )
+    return read_prompts(settings.prompts)
+
+
+def sample_and_score(
+    run: RunFolder,
+    pair: PolicyPair,
+    table: Table[PromptRow],
+    settings: ScoreSettings,
+    clock: Clock,
+    progress: Progress,
+) -> Sampled:
+    """Sample K answers per prompt and side, and score each under both."""
+    room = pair.context_tokens - settings.sampling.max_new_tokens
+
+    def encode(row: PromptRow) -> tuple[int, ...]:
+        ids = encode_prompt(pair.tokenizer, as_chat(row.prompt, settings.chat))
+        within(len(ids), room)
+        return ids
+
+    rows, encoded, refused = encode_rows(table.rows[: settings.prompt_limit], encode, table.source)
+    refused = [*table.refused, *refused]
+    log_refused(run, table.source, refused)
+    work = Workshop(run.parts, settings.sampling, settings.seed, progress)
+    with clock.stage("sampling"):
+        drawn = sample_pair(pair, encoded, work).sort_by([("prompt", "ascending")])
+    with clock.stage("scoring"):
+        columns = drawn["prompt"].to_pylist(), drawn["token_ids"].to_pylist()
+        sequences = [
+            TokenSequence(encoded[at], tuple(ids)) for at, ids in zip(*columns, strict=True)
+        ]
+        scored = score_pair(pair, sequences, work)
+        answers = collect(
+            pair, [row.prompt for row in rows], [row.prompt_id for row in rows], drawn, scored
+        )
+    return Sampled(answers, refused, _counts(answers, pair, refused))
+
+
+def write_tables(run: RunFolder, answers: Answers, recovered: Recovered | None) -> None:
+    """responses.parquet and tokens.parquet; the reward columns are null before recovery."""
+    run.write_table("responses.parquet", responses_table(answers, recovered))
+    run.write_table("tokens.parquet", tokens_table(answers, recovered))
+
+
+def _counts(answers: Answers, pair: PolicyPair, refused: list[RefusedRow]) -> dict[str, int]:
+    cut = sum(not ids or ids[-1] not in pair.eos_ids for ids in answers.token_ids)
+    return {
+        "prompts": len(answers.prompts),
+        "responses": len(answers.texts),
+        "truncated_responses": cut,
+        "refused_rows": len(refused),
+    }
