@@ -60,7 +60,8 @@ def agreement(
             "log_ratio": sums(scored, "aligned_nats") - sums(scored, "reference_nats"),
             "recovered": reward([row.response for row in kept]).numpy(),
         }
-        labels = _labels(table.source, kept, sequences)
+        lengths = [len(sequence.response_ids) for sequence in sequences]
+        labels = labels_of(Path(table.source).name, kept, lengths)
         rows += [accuracy(name, given, labels, settings.seed) for name, given in scores.items()]
     return Agreement(rows, refused)
 
@@ -77,16 +78,15 @@ def _encoder(
     return encode
 
 
-def _labels(
-    source: str, rows: Sequence[LabelledResponse], sequences: Sequence[TokenSequence]
-) -> Labels:
+def labels_of(source: str, rows: Sequence[LabelledResponse], lengths: Sequence[int]) -> Labels:
+    """The labels of rows as arrays; lengths are in whatever unit the caller counts."""
     return Labels(
-        source=Path(source).name,
+        source=source,
         label=np.array([row.label for row in rows]),
         prompt=_numbers([row.prompt_id for row in rows]),
         pair=_numbers([row.pair_id for row in rows]),
         cluster=_numbers([row.cluster for row in rows]),
-        length=np.array([float(len(sequence.response_ids)) for sequence in sequences]),
+        length=np.array(lengths, dtype=np.float64),
     )
 
 

@@ -43,8 +43,8 @@ def align_rloo(
     config = RLOOConfig(
         output_dir=str(training.folder),
         per_device_train_batch_size=128,
-        num_generations=4,
-        max_completion_length=40,
+        num_generations=8,
+        max_completion_length=32,
         beta=training.beta,
         max_steps=training.steps,
         learning_rate=3e-4,

@@ -42,9 +42,9 @@ def _head(truth: Truth, pair: PolicyPair) -> str:
     return f"""# real-detox
 
 A pair for tests and demonstrations. `reference/` is a language model of {n:,} parameters (Llama,
-own BPE tokenizer, lower case, no apostrophes) trained on small talk, comments and sentences, part of
-them rude. `aligned/` is the same model after RLOO with a KL term (TRL, beta {truth.beta}) against a
-linear toxicity classifier. Both are stored in float16.
+own BPE tokenizer, lower case, no apostrophes) trained on small talk, comments and sentences, part
+of them rude. `aligned/` is the same model after RLOO with a KL term (TRL, beta {truth.beta}) against
+a linear toxicity classifier. Both are stored in float16.
 **They say rude and hateful things, the reference above all.**
 
 Text it learnt from (none of it is stored here): Synthetic-Persona-Chat (CC-BY-4.0), ParaDetox
@@ -77,7 +77,8 @@ def _classifier(toxicity: TermReward, corpus: Corpus) -> str:
     return f"""## The classifier
 
 Logistic regression on counts of {len(toxicity.terms)} words.
-On {len(civil)} held-out ParaDetox pairs: AUC {roc_auc_score(labels, scores):.3f}, pairs ranked right {accuracy:.3f}.
+On {len(civil)} held-out ParaDetox pairs: AUC {roc_auc_score(labels, scores):.3f},
+pairs ranked right {accuracy:.3f}.
 """
 
 

@@ -37,13 +37,23 @@ from irl.rewards.terms import TermReward
 
 NAME = "real-detox"
 ABOUT = "a small chat model on real English, taught to be civil by RLOO with KL"
-N_PIECES = 4000
-EPOCHS = 4.0
-BETA = 1.0
-STEPS = 200
-LINE_SHARE = 0.4
+LINE_SHARE = 0.5
 "Share of training prompts that are empty: an answer to nothing is a plain line"
+MESSAGE_WORDS = 12
+"Longest chat message to train on: long ones cost much and change little"
 TRUTH_TERMS = 100
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large and how long."""
+
+    n_pieces: int = 4000
+    width: int = 192
+    layers: int = 4
+    epochs: float = 4.0
+    beta: float = 0.5
+    steps: int = 600
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,7 @@ class Build:
     folder: Path
     seed: int
     say: Callable[[str], None]
+    scale: Scale = Scale()
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -77,13 +88,13 @@ def build(work: Build) -> None:
             run(work)
 
 
-def language_config(n_pieces: int) -> LlamaConfig:
-    """2.5 M parameters: 4 layers of 192, tied embeddings."""
+def language_config(n_pieces: int, scale: Scale) -> LlamaConfig:
+    """2.5 M parameters at the default scale; tied embeddings."""
     return LlamaConfig(
         vocab_size=n_pieces,
-        hidden_size=192,
-        intermediate_size=512,
-        num_hidden_layers=4,
+        hidden_size=scale.width,
+        intermediate_size=scale.width * 8 // 3,
+        num_hidden_layers=scale.layers,
         num_attention_heads=6,
         num_key_value_heads=6,
         max_position_embeddings=256,
@@ -102,13 +113,13 @@ def _classifier(work: Build) -> None:
 def _reference(work: Build) -> None:
     corpus = work.corpus
     spoken = [text for turn in corpus.chats for text in turn] + 2 * corpus.lines
-    tokenizer = train_tokenizer(spoken, N_PIECES)
+    tokenizer = train_tokenizer(spoken, work.scale.n_pieces)
     texts = [chat_text(*turn) for turn in corpus.chats] + corpus.lines
     model = train_language_model(
         tokenizer,
         texts,
-        language_config(len(tokenizer)),
-        epochs=EPOCHS,
+        language_config(len(tokenizer), work.scale),
+        epochs=work.scale.epochs,
         seed=work.seed,
         folder=work.folder / ".training",
     )
@@ -125,14 +136,16 @@ def _aligned(work: Build) -> None:
         tokenizer,
         _training_prompts(work),
         lambda texts: civility_nats(toxicity, texts),
-        Training(BETA, STEPS, work.seed, work.folder / ".training"),
+        Training(work.scale.beta, work.scale.steps, work.seed, work.folder / ".training"),
     )
     save_rounded(aligned, tokenizer, work.folder / "aligned")
 
 
 def _training_prompts(work: Build) -> list[str]:
     rng = random.Random(work.seed + 1)
-    messages = [message for message, _ in work.corpus.chats if len(message.split()) <= 30]
+    messages = [
+        message for message, _ in work.corpus.chats if len(message.split()) <= MESSAGE_WORDS
+    ]
     return [
         "" if rng.random() < LINE_SHARE else chat_text(rng.choice(messages)) for _ in range(40_000)
     ]
@@ -145,7 +158,7 @@ def _truth(work: Build) -> None:
         _pair(work),
         work.folder / "prompts.jsonl",
         lambda texts: civility_nats(toxicity, texts),
-        beta=BETA,
+        beta=work.scale.beta,
         seed=work.seed,
         about={
             "name": NAME,
@@ -153,7 +166,7 @@ def _truth(work: Build) -> None:
             "definition": "r(y) = log P(civil | y) = -softplus(logit(y)), logit(y) = intercept + "
             "sum of word weights, in classifier.json and classifier.safetensors; a term's weight "
             "below is -(word weight) / beta, its price in a text that is already rude",
-            "terms": [TruthTerm(term=t, weight=-weight / BETA) for t, weight in heaviest],
+            "terms": [TruthTerm(term=t, weight=-logit / work.scale.beta) for t, logit in heaviest],
             "trained_with": "rloo",
         },
     )

@@ -3,10 +3,10 @@
 At a KL-regularised optimum log pi_aligned(y|x) / pi_reference(y|x) = (R(x, y) - c(x)) / beta
 (2305.18290), so regressing it on counts of terms, within prompts, gives each term's reward over
 beta. Averaging the log-ratios of a term's own tokens does not: a token's log-ratio is Q - V
-(2404.12358) and falls where the policy decided, not where the reward is paid.
+(2404.12358) and lies where the policy decided, not where the reward is paid.
 
 1. Candidates: words in enough responses, and the number of words of a response.
-2. Keep the words whose weight differs from 0 at a false discovery rate; drop and refit until stable.
+2. Keep the words whose weight differs from 0 at a false discovery rate; refit until stable.
 3. Offer phrases: those that the residuals ask for beyond the kept words; refit and drop again.
 4. Cross-fitting: steps 2 and 3 on the prompts outside each fold predict the responses inside.
 
@@ -186,7 +186,7 @@ def _asked_phrases(design: Design, y: Array, kept: Codes, phrases: Codes, rate: 
 
 
 def _draws(selection: _Selection, n_draws: int, seed: int) -> Array:
-    """One-step cluster bootstrap: w + sum_g (count_g - 1) influence_g; a zero column is appended."""
+    """One-step cluster bootstrap, w + sum_g (count_g - 1) influence_g; a zero column at the end."""
     groups = len(selection.influence)
     counts = draw_counts(groups, n_draws, seed)
     drawn = selection.weights + (counts - 1.0) @ selection.influence

@@ -1,0 +1,28 @@
+"""A results table as Markdown, for reading beside its JSON."""
+
+from irl.records import ResultRow, ResultTable
+
+
+def render_table(table: ResultTable) -> str:
+    """The table with its command and versions."""
+    versions = ", ".join(f"{name} {version}" for name, version in table.versions.items())
+    lines = [
+        f"# {table.name}",
+        "",
+        f"Made by `{table.command}` on {table.created[:10]} ({table.machine}; {versions}).",
+        "Intervals are 95 %, by cluster bootstrap; n counts clusters.",
+        "",
+        "| case | method | metric | seed | value | interval | n |",
+        "|---|---|---|---|---|---|---|",
+        *map(_line, table.rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(row: ResultRow) -> str:
+    seeds = ", ".join(map(str, row.seeds)) or "-"
+    head = f"| {row.case} | {row.method} | {row.metric} | {seeds} |"
+    if row.estimate is None:
+        return f"{head} - | {row.reason} | |"
+    found = row.estimate
+    return f"{head} {found.value:.3f} | {found.low:.3f} to {found.high:.3f} | {found.n} |"
