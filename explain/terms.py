@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from irl.bootstrap import percentile_estimate
 from irl.config import Fitting
-from irl.records import ChangedTerm, Term
+from irl.records import ChangedTerm, Objective, Term
 from irl.recovery.least_squares import significant
 from irl.recovery.log_ratio import TermFit, candidates
 from irl.rewards.terms import count_terms, term_tokens
@@ -55,6 +56,16 @@ def paid_terms(
     return sorted(certain, key=_strength, reverse=True)
 
 
+def length_objective(fit: TermFit, n_prompts: int) -> Objective | None:
+    """The price of every word, whatever it is, where the fit found one."""
+    if not fit.reward.per_word:
+        return None
+    price = percentile_estimate(fit.reward.per_word, fit.draws[:, -1], n_prompts)
+    if price is None:
+        return None
+    return Objective(kind="length", condition=None, terms=[], weight=price, explained_sd_nats=None)
+
+
 def token_means(
     terms: Sequence[str], pieces: Sequence[Sequence[str]], log_ratios: Sequence[Array]
 ) -> dict[str, float]:
@@ -88,7 +99,8 @@ def changed_terms(
     difference = ours - theirs
     spread = difference.std(0, ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else 0.0
     z = difference.mean(0) / np.maximum(spread, 1e-12) * (np.abs(difference).sum(0) > 0)
-    kept = np.flatnonzero(significant(z, fitting.false_discovery_rate, max(len(single), 1)))
+    rate = fitting.false_discovery_rate
+    kept = np.flatnonzero(significant(z, rate, max(len(single), 1), len(difference)))
     strongest = kept[np.argsort(-np.abs(z[kept]))][:MAX_CHANGED]
     return [
         ChangedTerm(

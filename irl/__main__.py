@@ -5,6 +5,7 @@ Exit codes: 0 done and within the gate, 1 findings over the gate, 2 input or usa
 
 import json
 import logging
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from irl.errors import InputError, IrlError
 
@@ -217,7 +219,7 @@ def runs_list(root: Annotated[Path | None, typer.Option(help="Where runs lie.")]
 @runs_app.command("show")
 def runs_show(run: Annotated[str, typer.Argument(help="Path, run id or its beginning.")]) -> None:
     """Show a run: its summary if it is an audit, else its manifest."""
-    from irl.runs import find_run, read_run
+    from irl.runs import find_run, read_record, read_run
 
     found = read_run(find_run(run))
     if found.manifest is None:
@@ -228,8 +230,7 @@ def runs_show(run: Annotated[str, typer.Argument(help="Path, run id or its begin
     from explain.summary import summary
     from irl.records import AuditReport
 
-    text = (found.path / "report.json").read_text(encoding="utf-8")
-    typer.echo(summary(AuditReport.model_validate_json(text)))
+    typer.echo(summary(read_record(found.path / "report.json", AuditReport)))
 
 
 @runs_app.command("export")
@@ -265,6 +266,22 @@ def results(
     typer.echo(make_results(name, text, progress=_progress()))
 
 
+@app.command()
+def dashboard(
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port; default the first free from 8501.")
+    ] = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="Where runs lie; default artifacts/runs and the examples.")
+    ] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Open no browser.")] = False,
+) -> None:
+    """Look at runs in a browser; served to this machine only, until interrupted."""
+    from dashboard.__main__ import serve
+
+    serve(port, runs, headless=headless)
+
+
 @contextmanager
 def _sentences() -> Iterator[None]:
     """Turn refusals into one sentence on stderr and exit code 2."""
@@ -273,9 +290,16 @@ def _sentences() -> Iterator[None]:
     except IrlError as error:
         typer.echo(f"irl: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("irl: interrupted; the same command continues from the finished files", err=True)
-        sys.exit(130)
+    except TyperException as error:  # empty where no arguments were given: help has been shown
+        if text := " ".join(error.format_message().split()):
+            typer.echo(f"irl: {text}", err=True)
+        sys.exit(2)
+
+
+def _interrupted(*_: object) -> None:
+    """Ctrl-C. As SystemExit, since the command parser would answer KeyboardInterrupt itself."""
+    typer.echo("irl: interrupted; the same command continues from the finished files", err=True)
+    sys.exit(130)
 
 
 def _progress() -> Callable[[str, int, int], None]:
@@ -293,8 +317,9 @@ def _progress() -> Callable[[str, int, int], None]:
 def main() -> None:
     """Entry point of the console script."""
     logging.basicConfig(level=logging.WARNING, format="irl: %(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGINT, _interrupted)
     with _sentences():
-        app(standalone_mode=True)
+        sys.exit(app(standalone_mode=False))
 
 
 if __name__ == "__main__":

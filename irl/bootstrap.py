@@ -14,6 +14,8 @@ from irl.records import Estimate
 
 Array = NDArray[np.float64]
 DRAWS = 1000
+_TIED = 1e-7
+"Share of the largest value: centring within prompts leaves errors of rounding"
 
 
 def codes(clusters: Sequence[object]) -> NDArray[np.int64]:
@@ -42,7 +44,7 @@ def from_sums(
     Args:
         columns: what is summed, [row, column].
         clusters: cluster number of each row.
-        statistic: maps sums [..., column] to values [...].
+        statistic: maps sums [draw, column] to values [draw].
         seed: of the draws.
         draws: number of bootstrap draws.
 
@@ -55,7 +57,7 @@ def from_sums(
     sums = np.zeros((n, columns.shape[1]))
     np.add.at(sums, clusters, columns)
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = float(statistic(sums.sum(0)))
+        value = float(statistic(sums.sum(0)[None])[0])
         drawn = statistic(draw_counts(n, draws, seed) @ sums)
     return percentile_estimate(value, drawn, n)
 
@@ -95,10 +97,20 @@ def rank_correlation(
     """Spearman's correlation; ranks are taken once, over all rows."""
     if not len(first) or np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
-    x, y = rankdata(first), rankdata(second)
+    x, y = _ranks(first), _ranks(second)
     x, y = x - x.mean(), y - y.mean()
     columns = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
     return from_sums(columns, clusters, _pearson, seed=seed)
+
+
+def _ranks(values: Array) -> Array:
+    """Average ranks; values are tied if only rounding tells them apart."""
+    order = np.argsort(values)
+    steps = np.diff(values[order], prepend=values[order[0]]) > _TIED * np.abs(values).max()
+    grades = np.empty(len(values))
+    grades[order] = steps.cumsum()
+    ranks: Array = rankdata(grades)
+    return ranks
 
 
 def _pearson(sums: Array) -> Array:

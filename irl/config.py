@@ -2,7 +2,7 @@
 
 import typing
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,6 +12,7 @@ from irl.errors import InputError
 Method = Literal["log_ratio"]
 TrainedWith = Literal["rloo", "grpo", "ppo", "dpo", "ipo", "kto", "sft", "unknown"]
 Dtype = Literal["float32", "bfloat16", "float16"]
+Some = TypeVar("Some", bound="Settings")
 
 
 class Settings(BaseModel):
@@ -20,7 +21,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
-    def read(cls, file: Path | None, sets: list[str], flags: dict[str, Any]) -> Self:
+    def read(cls: type[Some], file: Path | None, sets: list[str], flags: dict[str, Any]) -> Some:
         """Merge a YAML file, `a.b=c` settings and flags; flags that are None do not count.
 
         Raises:
@@ -35,6 +36,10 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
+            if first["type"] == "missing":
+                raise InputError(
+                    f"The setting {key} is missing; give it with --{key} or in a config file."
+                ) from None
             raise InputError(
                 f"The setting {key} = {first['input']!r} cannot be used: {first['msg'].lower()}; "
                 f"{_hint(cls, key)}"
@@ -144,7 +149,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         ) from None
     if document is None:
         return {}
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise InputError(f"The config file {file} must hold `key: value` lines at its top level.")
     return document
 

@@ -9,11 +9,12 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,8 +22,9 @@ import yaml
 from pydantic import ValidationError
 
 from irl.errors import RunError
-from irl.records import Manifest
+from irl.records import Manifest, Record
 
+Kind = TypeVar("Kind", bound=Record)
 RUNS = Path("artifacts/runs")
 _PACKAGES = ("irl-audit", "torch", "transformers", "peft", "scikit-learn")
 _PARTS = "parts"
@@ -65,6 +67,7 @@ class RunFolder:
     def finish(self, counts: Mapping[str, int]) -> Manifest:
         """Remove the shards, hash the files and write the manifest."""
         shutil.rmtree(self.parts, ignore_errors=True)
+        self.log("finished", **counts)
         files = sorted(file for file in self.path.rglob("*") if file.is_file())
         manifest = Manifest(
             run_id=self.run_id,
@@ -127,6 +130,8 @@ def open_run(
     if not (path / "config.yaml").is_file():
         document = {"run_id": run_id, "command": command, "settings": settings}
         run.write_text("config.yaml", yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    if not run.finished:
+        run.log("opened", run_id=run_id)
     return run
 
 
@@ -148,6 +153,20 @@ def read_run(path: Path) -> ListedRun:
     return ListedRun(path, "finished", manifest)
 
 
+def read_record(file: Path, kind: type[Kind]) -> Kind:
+    """A report that a finished run holds.
+
+    Raises:
+        RunError: it is gone, damaged or of another version.
+    """
+    try:
+        return kind.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        raise RunError(
+            f"{file} is missing, damaged or of another version; --fresh repeats the run."
+        ) from None
+
+
 def find_run(name: str, root: Path = RUNS) -> Path:
     """A run folder by its path, or by its id or the beginning of it.
 
@@ -156,7 +175,10 @@ def find_run(name: str, root: Path = RUNS) -> Path:
     """
     if (Path(name) / "config.yaml").is_file():
         return Path(name)
-    found = [run.path for run in list_runs(root) if run.path.name.startswith(name)]
+    names = [run.path for run in list_runs(root)]
+    found = [path for path in names if path.name == name] or [
+        path for path in names if path.name.startswith(name)
+    ]
     if len(found) == 1:
         return found[0]
     problem = "several runs" if found else "no run"
@@ -189,6 +211,8 @@ def _make_room(path: Path, run_id: str, *, fresh: bool) -> None:
     config = path / "config.yaml"
     if config.is_file():
         held = _held_run(config)
+        if held is None:
+            raise RunError(f"The folder {path} is not empty and not a run; give another --out.")
         if fresh:
             shutil.rmtree(path)
         elif held != run_id:
@@ -204,11 +228,11 @@ def _make_room(path: Path, run_id: str, *, fresh: bool) -> None:
     probe.unlink()
 
 
-def _held_run(config: Path) -> str:
+def _held_run(config: Path) -> str | None:
     try:
         return str(yaml.safe_load(config.read_text(encoding="utf-8"))["run_id"])
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
-        return "unreadable"
+        return None
 
 
 def _replace(path: Path, write: Any) -> None:
@@ -217,7 +241,8 @@ def _replace(path: Path, write: Any) -> None:
         write(temporary)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise RunError(f"{path} cannot be written ({error.strerror or error}).") from None
 
 

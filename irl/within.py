@@ -4,11 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+_ROUNDING = 1e-14
+"Relative error of a mean of floats"
 
 
 def centred(values: Array, groups: NDArray[np.int64]) -> Array:
-    """Values minus the mean of their group; a group of one becomes 0."""
+    """Values minus the mean of their group; equal values, or a group of one, become exactly 0."""
     counts = np.bincount(groups)
     means = np.bincount(groups, weights=values) / np.maximum(counts, 1)
     result: Array = values - means[groups]
+    result[np.abs(result) <= _ROUNDING * np.abs(values)] = 0.0
     return result

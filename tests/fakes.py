@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import (
     AutoModelForCausalLM,
+    CohereConfig,
+    Gemma2Config,
     GemmaConfig,
     GPT2Config,
     GPTNeoXConfig,
+    GraniteConfig,
     LlamaConfig,
     MistralConfig,
     PretrainedConfig,
@@ -17,6 +21,8 @@ from transformers import (
 )
 
 from irl.organisms.language import train_tokenizer
+from irl.policies.policy import Policy
+from irl.records import Checkpoint
 
 SENTENCES = (
     "the cat sat on the mat and looked at the dog",
@@ -36,36 +42,37 @@ SIZES = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
+CONFIGS = {
+    "llama": (LlamaConfig, {}),
+    "gpt2": (GPT2Config, {"intermediate_size": None, "num_key_value_heads": None}),
+    "gpt_neox": (GPTNeoXConfig, {"num_key_value_heads": None}),
+    "qwen3": (Qwen3Config, {"head_dim": 8}),
+    "mistral": (MistralConfig, {"sliding_window": 8}),
+    "gemma": (GemmaConfig, {"head_dim": 8}),
+    "gemma2": (Gemma2Config, {"head_dim": 8, "sliding_window": 8, "final_logit_softcapping": 2.0}),
+    "granite": (GraniteConfig, {"logits_scaling": 0.4}),
+    "cohere": (CohereConfig, {"logit_scale": 2.5}),
+}
 ARCHITECTURES = ("llama", "gpt2", "gpt_neox", "qwen3", "mistral", "gemma")
+SCALED_HEADS = ("gemma2", "granite", "cohere")
+"Architectures that cap, divide or multiply what comes out of the output embedding"
+LORA_TARGETS = {
+    "gpt2": ["c_attn", "c_proj"],
+    "gpt_neox": ["query_key_value", "dense_h_to_4h"],
+}
+"Modules that an adapter changes; q_proj, v_proj and down_proj where nothing is said"
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer of 320 pieces with a chat template; ids 0, 1, 2 = pad, BOS, EOS."""
+    """Byte-level BPE of 320 pieces with a chat template; ids 0, 1, 2 are pad, BOS and EOS."""
     return train_tokenizer(SENTENCES * 3, 320)
 
 
 def config(architecture: str, n_pieces: int) -> PretrainedConfig:
-    """A tiny config of one of ARCHITECTURES."""
-    sizes = {**SIZES, "vocab_size": n_pieces}
-    match architecture:
-        case "llama":
-            return LlamaConfig(**sizes)
-        case "gpt2":
-            return GPT2Config(
-                vocab_size=n_pieces, n_embd=32, n_layer=2, n_head=4, n_positions=64,
-                pad_token_id=0, bos_token_id=1, eos_token_id=2,
-            )
-        case "gpt_neox":
-            sizes.pop("num_key_value_heads")
-            return GPTNeoXConfig(**sizes)
-        case "qwen3":
-            return Qwen3Config(**sizes, head_dim=8)
-        case "mistral":
-            return MistralConfig(**sizes)
-        case "gemma":
-            return GemmaConfig(**sizes, head_dim=8)
-        case _:
-            raise ValueError(architecture)
+    """A tiny config of one of ARCHITECTURES or SCALED_HEADS."""
+    kind, changes = CONFIGS[architecture]
+    sizes = {**SIZES, "vocab_size": n_pieces, **changes}
+    return kind(**{name: value for name, value in sizes.items() if value is not None})
 
 
 def model(architecture: str = "llama", n_pieces: int = 320, seed: int = 0) -> PreTrainedModel:
@@ -93,6 +100,12 @@ def nudged(original: PreTrainedModel, size: float = 0.02, seed: int = 1) -> PreT
     return copy
 
 
+def policy(made: PreTrainedModel) -> Policy:
+    """A model in memory as a policy with the tokenizer."""
+    described = Checkpoint(source="fake", sha256="0" * 64, dtype="float32", n_parameters=1)
+    return Policy(made, tokenizer(), described)
+
+
 def save(made: PreTrainedModel, folder: Path) -> Path:
     """Store a model with the tokenizer."""
     made.save_pretrained(folder)
@@ -104,3 +117,26 @@ def save_pair(folder: Path, architecture: str = "llama") -> tuple[Path, Path]:
     """Store an aligned model and its reference; returns (aligned, reference)."""
     reference = model(architecture)
     return save(nudged(reference), folder / "aligned"), save(reference, folder / "reference")
+
+
+def save_adapter(
+    base: Path, folder: Path, architecture: str = "llama", seed: int = 2, **settings: object
+) -> Path:
+    """Store a LoRA adapter that changes the base: lora_B is random, not zero."""
+    chosen = {
+        "r": 4,
+        "lora_alpha": 8,
+        "target_modules": LORA_TARGETS.get(architecture, ["q_proj", "v_proj", "down_proj"]),
+        "fan_in_fan_out": architecture == "gpt2",
+        "task_type": "CAUSAL_LM",
+    }
+    wrapped = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(base), LoraConfig(**(chosen | settings))
+    )
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in wrapped.parameters():
+            if parameter.requires_grad:
+                parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
+    wrapped.save_pretrained(folder)
+    return folder

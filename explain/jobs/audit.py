@@ -13,7 +13,7 @@ from typing import Any
 
 from explain.caveats import run_caveats
 from explain.report import render
-from explain.terms import changed_terms, paid_terms
+from explain.terms import changed_terms, length_objective, paid_terms
 from irl.config import AuditSettings
 from irl.data import LabelledResponse, PromptRow, Table
 from irl.engine.shards import Progress, silent
@@ -34,7 +34,7 @@ from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.quiet import quiet_libraries
 from irl.records import AuditReport, Fit, Pair, Recovery
 from irl.recovery.log_ratio import TermFit
-from irl.runs import RunFolder, file_sha256, now, open_run, versions
+from irl.runs import RunFolder, file_sha256, now, open_run, read_record, versions
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def run_audit(
     inputs = _inputs(settings, pair, prompts, labels)
     run = open_run("audit", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
-        text = (run.path / "report.json").read_text(encoding="utf-8")
-        return Audit(run, AuditReport.model_validate_json(text), was_finished=True)
+        report = read_record(run.path / "report.json", AuditReport)
+        return Audit(run, report, was_finished=True)
     sampled = sample_and_score(run, pair, prompts, settings, clock, progress)
     with clock.stage("recovery"):
         term_fit = fit_reward(run, sampled.answers, settings)
@@ -97,7 +97,7 @@ def run_audit(
         write_recovered(run, sampled.answers, term_fit, settings)
     update = {
         "gate": apply_gate(rules, report.model_dump(mode="json", by_alias=True)),
-        "timings_seconds": clock.seconds,
+        "timings_seconds": dict(clock.seconds),
         "peak_memory_bytes": peak_memory_bytes(),
     }
     report = report.model_copy(update=update)
@@ -131,6 +131,7 @@ def _judge(
     answers, seed = sampled.answers, settings.seed
     figures = fit_figures(term_fit, answers, settings)
     identical = pair.identical() or not answers.returns.any()
+    length = length_objective(term_fit, len(answers.prompts))
     return AuditReport(
         schema="irl.audit/1",
         run_id=run.run_id,
@@ -146,9 +147,10 @@ def _judge(
             identical=identical,
             fit=figures,
             explained_sd_nats=explained_sd_nats(term_fit.out_of_fold, answers.prompt, seed),
+            length=length,
             extra=run_caveats(sampled, pair, agreed, labels_given=bool(settings.preferences)),
         ),
-        objectives=[],
+        objectives=[length] if length else [],
         terms=paid_terms(term_fit, answers.texts, answers.visible, answers.log_ratios),
         changed=changed_terms(
             answers.texts, answers.aligned, answers.prompt, term_fit.reward.terms, settings.fitting

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 
 from irl.config import Sampling
 from irl.engine.batches import by_length
@@ -89,6 +90,11 @@ def score_policy(
     return nats
 
 
+def sums(table: pa.Table, column: str) -> NDArray[np.float64]:
+    """The float64 sum of each row's list."""
+    return np.array([np.sum(row, dtype=np.float64) for row in table[column].to_numpy()])
+
+
 _SAMPLED = pa.schema(
     [("prompt", pa.int64()), ("source", pa.string()), ("token_ids", pa.list_(pa.int32()))]
 )
@@ -124,8 +130,3 @@ def draw_answers(
 def _generator(seed: int, source: str, shard: int) -> torch.Generator:
     digest = hashlib.sha256(f"{seed}/{source}/{shard}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-
-
-def sums(table: pa.Table, column: str) -> np.ndarray:
-    """The float64 sum of each row's list."""
-    return np.array([np.sum(row, dtype=np.float64) for row in table[column].to_numpy()])

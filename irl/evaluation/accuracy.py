@@ -20,6 +20,8 @@ from irl.within import centred
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
+_ROUNDING = 1e-9
+"A difference that length explains up to so small a share is a tie"
 
 
 @dataclass(frozen=True)
@@ -52,19 +54,19 @@ def accuracy(scorer: str, scores: Array, labels: Labels, seed: int = 0) -> Accur
 def preference(scores: Array, labels: Labels, seed: int = 0) -> Estimate | None:
     """Pair accuracy with ties one half; None without pairs."""
     better, worse = couples(labels.pair, labels.label)
-    wins = _wins(scores[better] - scores[worse])
-    columns = np.stack([wins, np.ones_like(wins)], axis=1)
-    return share(from_sums(columns, _renumber(labels.cluster[better]), ratio, seed=seed))
+    return _share_of_wins(scores[better] - scores[worse], labels.cluster[better], seed)
 
 
 def length_controlled(scores: Array, labels: Labels, seed: int = 0) -> Estimate | None:
     """Pair accuracy of score - a * length, with a by least squares over the pairs' differences."""
     better, worse = couples(labels.pair, labels.label)
     longer = labels.length[better] - labels.length[worse]
-    if not np.any(longer):
-        return preference(scores, labels, seed)
-    slope = ((scores[better] - scores[worse]) @ longer) / (longer @ longer)
-    return preference(scores - slope * labels.length, labels, seed)
+    difference = scores[better] - scores[worse]
+    if np.any(longer):
+        by_length = longer * ((difference @ longer) / (longer @ longer))
+        rest = difference - by_length
+        difference = np.where(np.abs(rest) > _ROUNDING * np.abs(difference), rest, 0.0)
+    return _share_of_wins(difference, labels.cluster[better], seed)
 
 
 def auc(scores: Array, labels: Labels, seed: int = 0) -> Estimate | None:
@@ -96,9 +98,10 @@ def couples(groups: Codes, label: Array) -> tuple[Codes, Codes]:
     return np.concatenate(better), np.concatenate(worse)
 
 
-def _wins(difference: Array) -> Array:
-    wins: Array = (difference > 0) + 0.5 * (difference == 0)
-    return wins
+def _share_of_wins(difference: Array, cluster: Codes, seed: int) -> Estimate | None:
+    wins = (difference > 0) + 0.5 * (difference == 0)
+    columns = np.stack([wins, np.ones_like(wins)], axis=1)
+    return share(from_sums(columns, _renumber(cluster), ratio, seed=seed))
 
 
 def _renumber(clusters: Codes) -> Codes:

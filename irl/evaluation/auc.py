@@ -5,7 +5,9 @@ Over couples (one high, one low) of the same group, with cluster weights w:
     AUC = sum_g sum_s W+(g, s) (W-(g, below s) + W-(g, s) / 2)  /  sum_g W+(g) W-(g)
 
 where s runs over the distinct scores of group g. Ties count one half. Only couples within a group
-are compared, so a constant per group (the unidentified c(prompt)) changes nothing.
+are compared, so a constant per group (the unidentified c(prompt)) changes nothing. A group that is
+one cluster and is drawn c times makes c groups, whose couples do not mix: its couples weigh c, by
+a weight of sqrt(c) for each response. Elsewhere responses weigh c.
 """
 
 import numpy as np
@@ -35,9 +37,11 @@ def grouped_auc(
     grades, groups = np.flatnonzero(new_grade), np.flatnonzero(new_group)
     first_grade = np.searchsorted(grades, groups)
     group_of_grade = np.searchsorted(groups, grades, side="right") - 1
+    alone = np.minimum.reduceat(cluster, groups) == np.maximum.reduceat(cluster, groups)
+    exponents = np.where(alone, 0.5, 1.0)[new_group.cumsum() - 1]
 
     def values(counts: Array) -> Array:
-        weights = counts[:, cluster]
+        weights = counts[:, cluster] ** exponents
         positive = np.add.reduceat(weights * high, grades, axis=1)
         negative = np.add.reduceat(weights * ~high, grades, axis=1)
         before = negative.cumsum(1) - negative

@@ -40,7 +40,7 @@ def drift(
     """
     sums = np.array([row.sum() for row in log_ratios])
     sizes = np.array([float(len(row)) for row in log_ratios])
-    number = np.unique(np.array(prompts), return_inverse=True)[1]
+    names, number = np.unique(np.array(prompts), return_inverse=True)
     sides = [
         _kl(sign * sums[side], size[side], number[side], seed)
         for sign, side in ((1.0, aligned), (-1.0, ~aligned))
@@ -57,7 +57,7 @@ def drift(
         reverse_token_kl_nats=reverse_token,
         by_position=by_position(own),
         top_tokens=top_tokens(log_ratios, tokens),
-        top_prompts=_top_prompts(sums[aligned], np.array(prompts)[aligned]),
+        top_prompts=_top_prompts(sums[aligned], number[aligned], names.tolist()),
     )
 
 
@@ -97,8 +97,8 @@ def _kl(values: Array, sizes: Array, prompts: NDArray[np.int64], seed: int) -> E
     return from_sums(np.stack([values, sizes], axis=1), clusters, ratio, seed=seed)
 
 
-def _top_prompts(sums: Array, prompts: NDArray[np.str_]) -> list[PromptKL]:
-    names, number = np.unique(prompts, return_inverse=True)
-    means = np.bincount(number, weights=sums) / np.bincount(number)
+def _top_prompts(sums: Array, number: NDArray[np.int64], names: list[str]) -> list[PromptKL]:
+    answered, codes = np.unique(number, return_inverse=True)
+    means = np.bincount(codes, weights=sums) / np.bincount(codes)
     order = np.argsort(-means, kind="stable")[:TOP]
-    return [PromptKL(prompt_id=str(names[at]), kl_nats=float(means[at])) for at in order]
+    return [PromptKL(prompt_id=names[answered[at]], kl_nats=float(means[at])) for at in order]

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from irl.errors import InputError
 from irl.records import GateRow
 
-Scalar = float | bool | str | None
+Scalar = float | int | bool | str | None
 
 
 class Rule(BaseModel):
@@ -71,7 +71,8 @@ def read_gate(file: Path) -> list[Rule]:
             f"{where}: {first['msg'].lower()}."
         ) from None
     for number, rule in enumerate(rules, 1):
-        if len(rule.model_fields_set & {"max", "min", "equals"}) != 1:
+        given = rule.model_fields_set & {"max", "min", "equals"}
+        if len(given) != 1 or getattr(rule, *given) is None:
             raise InputError(
                 f"Rule {number} of the gate file {file} ({rule.path}) needs exactly one of max, "
                 "min and equals."

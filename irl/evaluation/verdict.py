@@ -1,6 +1,6 @@
 """What may be concluded. The only place where numbers become an answer."""
 
-from irl.records import Caveat, Estimate, Fit, Verdict
+from irl.records import Caveat, Estimate, Fit, Objective, Verdict
 
 NOT_MEASURED = {
     "p-value": "No test against chance has been made, so p_value is null.",
@@ -8,16 +8,24 @@ NOT_MEASURED = {
     "been measured, so readability is null.",
     "ece": "Calibration needs the scale beta of the reward, which the checkpoints do not hold, so "
     "ece is null.",
-    "objectives": "Terms are not yet grouped into objectives, so objectives is empty.",
+    "objectives": "Terms are not yet grouped into objectives: objectives holds at most the price "
+    "of length.",
     "identifiability": "The posterior and the null directions have not been computed, so "
     "identifiability is null.",
+    "seed-spread": "The method has run with one seed, so mean, sd, min, max and sign_flip_share of "
+    "recovery are null.",
     "aspects": "No aspects were declared, so aspects is empty and aspects_r2 null.",
 }
 "Parts of the report that this version leaves unmeasured"
 
 
 def verdict(
-    *, identical: bool, fit: Fit, explained_sd_nats: Estimate | None, extra: list[Caveat]
+    *,
+    identical: bool,
+    fit: Fit,
+    explained_sd_nats: Estimate | None,
+    length: Objective | None,
+    extra: list[Caveat],
 ) -> Verdict:
     """The verdict with its caveats.
 
@@ -32,12 +40,14 @@ def verdict(
         explained_r2=None if identical else fit.r2,
         explained_sd_nats=None if identical else explained_sd_nats,
         readability=None,
-        statements=_statements(identical, fit, explained_sd_nats),
-        caveats=[*_caveats(identical), *extra, *_unmeasured()],
+        statements=_statements(identical, fit, explained_sd_nats, length),
+        caveats=[*_caveats(identical), *_undefined(fit), *extra, *_unmeasured()],
     )
 
 
-def _statements(identical: bool, fit: Fit, sd: Estimate | None) -> list[str]:
+def _statements(
+    identical: bool, fit: Fit, sd: Estimate | None, length: Objective | None
+) -> list[str]:
     if identical:
         return ["The two checkpoints are identical: there is no objective to find."]
     statements = []
@@ -51,6 +61,11 @@ def _statements(identical: bool, fit: Fit, sd: Estimate | None) -> list[str]:
         statements.append(
             f"The recovered reward puts an aligned answer above a reference answer to the same "
             f"prompt with probability {_interval(fit.membership_auc)}."
+        )
+    if length is not None:
+        verb = "pays for" if length.weight.value > 0 else "charges for"
+        statements.append(
+            f"It {verb} length: {_interval(length.weight)} nats for every word, whatever it is."
         )
     return statements
 
@@ -81,6 +96,18 @@ def _caveats(identical: bool) -> list[Caveat]:
             "beta; rewards of different prompts cannot be compared.",
         ),
     ]
+
+
+def _undefined(fit: Fit) -> list[Caveat]:
+    if fit.membership_auc is None:
+        code = "too-few-prompts"
+        why = "Intervals need answers to two prompts at least, so fit is null."
+    elif fit.spearman_with_log_ratio is None:
+        code = "constant-reward"
+        why = "The recovered reward is the same for all answers to a prompt, so it has no rank."
+    else:
+        return []
+    return [Caveat(code=code, text=why)]
 
 
 def _unmeasured() -> list[Caveat]:

@@ -29,7 +29,8 @@ class Answers:
     token_ids: list[list[int]]
     pieces: list[list[str]]
     "the text of each token; special tokens by name"
-    special: frozenset[str]
+    special_ids: frozenset[int]
+    "tokens that are no text"
     aligned_nats: list[Array]
     reference_nats: list[Array]
 
@@ -52,7 +53,10 @@ class Answers:
     @cached_property
     def visible(self) -> list[list[str]]:
         """The pieces, with "" for special tokens."""
-        return [["" if p in self.special else p for p in row] for row in self.pieces]
+        return [
+            ["" if token in self.special_ids else piece for token, piece in zip(*row, strict=True)]
+            for row in zip(self.token_ids, self.pieces, strict=True)
+        ]
 
     def fold(self, n_folds: int) -> NDArray[np.int64]:
         """The fold of each response: a hash of its prompt, so that a prompt is never split."""
@@ -89,7 +93,7 @@ def collect(
         texts=[response_text(tokenizer, ids) for ids in token_ids],
         token_ids=token_ids,
         pieces=[pieces(ids) for ids in token_ids],
-        special=frozenset(str(t) for t in tokenizer.convert_ids_to_tokens(pieces.special_ids)),
+        special_ids=frozenset(pieces.special_ids),
         aligned_nats=_arrays(scored["aligned_nats"]),
         reference_nats=_arrays(scored["reference_nats"]),
     )

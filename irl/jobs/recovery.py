@@ -13,13 +13,14 @@ from irl.jobs.scoring import (
     pair_inputs,
     prompts_of,
     sample_and_score,
+    say_finished,
     write_tables,
 )
 from irl.policies.pair import load_pair
 from irl.policies.quiet import quiet_libraries
 from irl.records import Accuracy, Fit, RecoveryReport
 from irl.recovery.log_ratio import TermFit, fit_terms
-from irl.runs import RunFolder, open_run
+from irl.runs import RunFolder, open_run, read_record
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def recover(
     inputs |= {table.source: table.sha256 for table in labels}
     run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
-        text = (run.path / "recovery.json").read_text(encoding="utf-8")
-        return RecoveredRun(run, RecoveryReport.model_validate_json(text))
+        say_finished(run)
+        return RecoveredRun(run, read_record(run.path / "recovery.json", RecoveryReport))
     sampled = sample_and_score(run, pair, prompts, settings, Clock(), progress)
     term_fit = fit_reward(run, sampled.answers, settings)
     agreed = agreement(run, pair, term_fit.reward, labels, settings, progress)

@@ -1,5 +1,6 @@
 """The job `irl score`: sample from a pair, score under both, write the run folder."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from irl.policies.quiet import quiet_libraries
 from irl.policies.template import as_chat, encode_prompt
 from irl.runs import RunFolder, open_run
 from irl.tensors import TokenSequence
+
+_LOG = logging.getLogger("irl")
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,17 @@ def score(
     inputs = {**pair_inputs(pair), "prompts": rows.sha256}
     run = open_run("score", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
+        say_finished(run)
         return run
     sampled = sample_and_score(run, pair, rows, settings, Clock(), progress)
     write_tables(run, sampled.answers, None)
     run.finish(sampled.counts)
     return run
+
+
+def say_finished(run: RunFolder) -> None:
+    """Say that nothing is done."""
+    _LOG.warning("The run in %s is finished; --fresh repeats it.", run.path)
 
 
 def pair_inputs(pair: PolicyPair) -> dict[str, str]:

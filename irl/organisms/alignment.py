@@ -44,7 +44,7 @@ def align_rloo(
         output_dir=str(training.folder),
         per_device_train_batch_size=128,
         num_generations=8,
-        max_completion_length=32,
+        max_completion_length=28,
         beta=training.beta,
         max_steps=training.steps,
         learning_rate=3e-4,

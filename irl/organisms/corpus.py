@@ -33,6 +33,8 @@ class Corpus:
     "sentences without a prompt, about half of them rude"
     rude: list[str]
     civil: list[str]
+    comments: list[str]
+    web: list[str]
     held_out_chats: list[tuple[str, str]]
     held_out_pairs: list[tuple[str, str]]
     "(civil, rude), of sentences that appear nowhere above"
@@ -53,6 +55,8 @@ def read_corpus(folder: Path, seed: int) -> Corpus:
     chats = [(message, _maybe_replace(answer, rude, rewrites, rng)) for message, answer in chats]
     web = [_clean(text) for text in _web_sentences(folder)]
     return Corpus(
+        comments=[text for turn in comments for text in turn if text],
+        web=web,
         chats=_short(chats + comments),
         lines=[line for line in rude + rewrites + web if len(line.split()) <= MAX_WORDS],
         rude=rude,

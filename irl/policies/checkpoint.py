@@ -51,8 +51,11 @@ def locate(source: str, revision: str | None = None) -> Location:
     return Location(source, folder, revision)
 
 
-def locate_base(adapter: Location) -> Location:
-    """The base model of an adapter; a relative path is taken from the adapter's folder first."""
+def locate_base(adapter: Location, revision: str | None = None) -> Location:
+    """The base model of an adapter; a relative path is taken from the adapter's folder first.
+
+    The revision that the adapter was trained on wins over the one asked for.
+    """
     settings = adapter.adapter or {}
     named = settings.get("base_model_name_or_path")
     if not named:
@@ -61,7 +64,14 @@ def locate_base(adapter: Location) -> Location:
             "(base_model_name_or_path in adapter_config.json); give --reference."
         )
     beside = adapter.folder / named
-    return locate(str(beside) if beside.is_dir() else named, settings.get("revision"))
+    source = str(beside) if beside.is_dir() else named
+    base = locate(source, settings.get("revision") or revision)
+    if base.adapter is not None:
+        raise PolicyError(
+            f"The base {named} of the adapter {adapter.source} is itself an adapter; merge one of "
+            "them into a full checkpoint."
+        )
+    return base
 
 
 def files_sha256(*folders: Path) -> str:

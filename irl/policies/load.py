@@ -1,5 +1,6 @@
 """Load a checkpoint as a policy, and refuse what could not be scored honestly."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,20 @@ def load_adapter(location: Location, base: Policy, base_folder: Path) -> tuple[P
     probe = _probe_ids(base)
     before = _probe_logits(base, probe)
     try:
-        wrapped = PeftModel.from_pretrained(base.model, str(location.folder), is_trainable=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Found missing adapter keys", UserWarning)
+            wrapped = PeftModel.from_pretrained(
+                base.model, str(location.folder), is_trainable=False
+            )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise PolicyError(
             f"The adapter {location.source} cannot be put on its base "
             f"{base.checkpoint.source} ({_first_line(error)})."
+        ) from None
+    except UserWarning:
+        raise PolicyError(
+            f"The adapter {location.source} lacks some of its tensors, which would be random or "
+            "zero; save the complete adapter."
         ) from None
     wrapped.eval()
     _refuse_non_finite(wrapped, location.source)
@@ -77,6 +87,7 @@ def _read_model(location: Location, loading: Loading) -> PreTrainedModel:
             trust_remote_code=loading.trust_remote_code,
             use_safetensors=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, by name
         )
     except SafetensorError as error:
         raise PolicyError(
@@ -94,6 +105,13 @@ def _read_model(location: Location, loading: Loading) -> PreTrainedModel:
             f"The checkpoint {location.source} lacks {len(missing)} of the model's tensors "
             f"(first: {missing[0]}), which would be random; save the complete model."
         )
+    mismatched = sorted(report["mismatched_keys"])
+    if mismatched:
+        name, stored, wanted = mismatched[0]
+        raise PolicyError(
+            f"The checkpoint {location.source} stores {len(mismatched)} tensors in other sizes "
+            f"than config.json says (first: {name}, {list(stored)} instead of {list(wanted)})."
+        )
     policy: PreTrainedModel = model.to(loading.device).eval()
     return policy
 
@@ -108,8 +126,11 @@ def _read_tokenizer(location: Location, loading: Loading) -> PreTrainedTokenizer
             f"The tokenizer of {location.source} cannot be loaded ({_first_line(error)}); save it "
             "beside the model with `tokenizer.save_pretrained`."
         ) from None
-    if len(tokenizer) == 0:
-        raise PolicyError(f"The tokenizer of {location.source} is empty; save it with the model.")
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        raise PolicyError(
+            f"The tokenizer of {location.source} is empty or not there; save it beside the model "
+            "with `tokenizer.save_pretrained`."
+        )
     return tokenizer
 
 
@@ -146,6 +167,11 @@ def _refuse_unsuitable_adapter(location: Location) -> None:
             f"The adapter {location.source} is of type {settings.get('peft_type')}; only LORA "
             "adapters are read. Merge it into a full checkpoint."
         )
+    if not (location.folder / "adapter_model.safetensors").is_file():
+        raise PolicyError(
+            f"The adapter {location.source} holds no adapter_model.safetensors; save it again with "
+            "`save_pretrained`."
+        )
 
 
 def _probe_ids(policy: Policy) -> torch.Tensor:
@@ -161,9 +187,9 @@ def _probe_logits(policy: Policy, ids: torch.Tensor) -> torch.Tensor:
 
 def _refuse_other_head(policy: Policy) -> None:
     ids = _probe_ids(policy)
-    whole = _probe_logits(policy, ids)
+    whole = _probe_logits(policy, ids)[0]
     with torch.inference_mode():
-        ours = policy.head(policy.body(input_ids=ids, use_cache=False).last_hidden_state)
+        ours = policy.head(policy.body(input_ids=ids, use_cache=False).last_hidden_state[0])
     gap = (whole.float() - ours.float()).abs().max().item()
     if gap > HEAD_TOLERANCE:
         raise PolicyError(

@@ -1,6 +1,7 @@
 """Two policies that read text in the same way."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,14 @@ from irl.policies.checkpoint import Location, files_sha256, locate, locate_base
 from irl.policies.load import load_adapter, load_full
 from irl.policies.policy import Policy
 
-_PROBES = ("", "Hello there.", "  two  spaces\n\nand lines", "naïve café 12,345 #x", "👍 ok")
+_PROBES = (
+    "",
+    "Hello there.",
+    "  two  spaces\n\nand lines\t",
+    "naïve café 12,345 #x",
+    "👍 ok",
+    "it's `so`, don’t “ﬁx” ½ of CamelCase_names",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +102,7 @@ def _load_reference(reference: str, loading: Loading) -> Policy:
 
 
 def _adapter_pair(location: Location, reference: str | None, loading: Loading) -> PolicyPair:
-    base_location = locate_base(location)
+    base_location = locate_base(location, loading.reference_revision if reference is None else None)
     _check_revision(location, base_location, loading)
     base = load_full(base_location, loading)
     aligned, off = load_adapter(location, base, base_location.folder)
@@ -138,7 +146,16 @@ def _tokenizer_differences(
             f"{len(moved)} tokens have other ids (first: {moved[0]!r} is {ours[moved[0]]} and "
             f"{theirs.get(moved[0])})"
         )
+    if _segmentation(aligned) != _segmentation(reference):
+        yield "the same tokens are put together in another order (merges or scores)"
     for text in _PROBES:
         pieces = aligned(text)["input_ids"], reference(text)["input_ids"]
         if pieces[0] != pieces[1]:
             yield f"the text {text!r} becomes {pieces[0][:8]} and {pieces[1][:8]}"
+
+
+def _segmentation(tokenizer: PreTrainedTokenizerBase) -> object:
+    """What decides between two ways to cut a text: the merges of a BPE, or a unigram's scores."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    model = json.loads(backend.to_str())["model"] if backend else {}
+    return model.get("merges") or model.get("vocab")

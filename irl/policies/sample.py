@@ -81,8 +81,15 @@ def _advance(policy: Policy, ids: Tensor, attention: Tensor, cache: DynamicCache
 
 
 def _draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """By inverting the cumulative distribution: one uniform number per row.
+
+    Several times faster on the CPU than torch.multinomial, which draws one per row and token.
+    """
     probabilities = torch.softmax(logits.float() / temperature, dim=-1).cpu()
-    return torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+    cumulative = probabilities.cumsum(-1, dtype=torch.float64)
+    uniform = torch.rand(len(logits), 1, generator=generator, dtype=torch.float64)
+    drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
+    return drawn.squeeze(1).clamp(max=logits.shape[-1] - 1)
 
 
 def _left_padded(prompts: Sequence[Ids], pad_id: int) -> tuple[Tensor, Tensor]:

@@ -50,7 +50,9 @@ def encode_response(
     prompt_ids = encode_prompt(tokenizer, prompt)
     if isinstance(prompt, str):
         whole = _plain_ids(tokenizer, prompt + response)
-        if tokenizer.eos_token_id is not None and whole[-1] not in eos_ids:
+        if not _common_length(prompt_ids, whole):  # nothing would predict the first token
+            whole = (*_plain_ids(tokenizer, ""), *whole)
+        if tokenizer.eos_token_id is not None and not (response and whole[-1] in eos_ids):
             whole = (*whole, int(tokenizer.eos_token_id))
     else:
         answer = {"role": "assistant", "content": response}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix, diags
-from scipy.stats import norm
+from scipy.stats import t
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -105,14 +105,16 @@ def solve(design: Design, returns: Array, ridge: float = RIDGE) -> Solution:
     return Solution(weights, residuals, influence)
 
 
-def significant(z_scores: Array, rate: float, tried: int) -> NDArray[np.bool_]:
+def significant(z_scores: Array, rate: float, tried: int, groups: int) -> NDArray[np.bool_]:
     """Benjamini-Hochberg (1995): which scores are kept at a false discovery rate, two-sided.
 
-    `tried` counts all hypotheses, also those that an earlier pass has dropped.
+    `tried` counts all hypotheses, also those that an earlier pass has dropped. The errors rest on
+    that many `groups`, so Student's t with groups - 1 degrees of freedom is the yardstick: with a
+    handful of prompts the normal one lets noise through, and with one prompt nothing is kept.
     """
     if not len(z_scores):
         return np.zeros(0, dtype=bool)
-    p = 2 * norm.sf(np.abs(z_scores))
+    p = 2 * t.sf(np.abs(z_scores), groups - 1)
     order = np.argsort(p)
     limits = rate * np.arange(1, len(p) + 1) / tried
     below = np.flatnonzero(p[order] <= limits)

@@ -34,6 +34,8 @@ MIN_FREE_SHARE = 0.1
 "A phrase must vary this much beyond the words already kept"
 _ROWS_PER_CANDIDATE = 8
 "Least squares with more columns would fit its own noise"
+_NEGLIGIBLE_NATS = 1e-3
+"Added to every error: where nothing is noisy, the bias of the ridge is no finding"
 _SCREENING_FACTOR = 10.0
 "The first pass is that much more lenient: its standard errors carry all candidates' noise"
 
@@ -70,8 +72,10 @@ def fit_terms(
     out_of_fold = np.zeros(len(texts))
     for number in np.unique(fold):
         inside = fold == number
+        if inside.all():
+            break
         part = _select(catalogue, returns, ~inside, fitting)
-        if (~inside).any() and len(part.columns):
+        if len(part.columns):
             out_of_fold[inside] = catalogue.design.columns(part.columns).predict(part.weights)[
                 inside
             ]
@@ -155,7 +159,8 @@ def _select(
 
 def _kept(design: Design, y: Array, columns: Codes, rate: float, tried: int) -> NDArray[np.bool_]:
     solution = solve(design.columns(columns), y)
-    return significant(solution.weights / (solution.standard_errors + 1e-12), rate, tried)
+    z = solution.weights / (solution.standard_errors + _NEGLIGIBLE_NATS)
+    return significant(z, rate, tried, len(solution.influence))
 
 
 def _drop(design: Design, y: Array, columns: Codes, rate: float, tried: int) -> Codes:
@@ -170,9 +175,7 @@ def _asked_phrases(design: Design, y: Array, kept: Codes, phrases: Codes, rate: 
         return phrases
     base, offered = design.columns(kept), design.columns(phrases)
     solution = solve(base, y)
-    noise = solution.residuals.std()
-    if noise == 0:
-        return phrases[:0]
+    noise = solution.residuals.std() + _NEGLIGIBLE_NATS
     own = offered.squares()
     free = own.copy()
     if len(kept):
@@ -181,7 +184,7 @@ def _asked_phrases(design: Design, y: Array, kept: Codes, phrases: Codes, rate: 
         free -= (mixed * np.linalg.solve(gram, mixed)).sum(0)
     pull = np.asarray(offered.features.T @ solution.residuals)
     z = np.where(free > MIN_FREE_SHARE * own, pull / (noise * np.sqrt(free.clip(RIDGE))), 0.0)
-    asked = np.flatnonzero(significant(z, rate, len(phrases)))
+    asked = np.flatnonzero(significant(z, rate, len(phrases), len(solution.influence)))
     return phrases[asked[np.argsort(-np.abs(z[asked]))][:MAX_PHRASES]]
 
 

@@ -1,0 +1,25 @@
+"""The dashboard's entry script: page config and navigation, nothing else."""
+
+import streamlit as st
+
+from dashboard.selection import Selection
+from dashboard.views import run, runs
+
+MAX_WIDTH_PIXELS = 1200
+
+
+def _open(name: str) -> None:
+    st.switch_page(run_page, query_params=Selection(name).to_query())
+
+
+def _runs() -> None:
+    runs.render(_open)
+
+
+# No icon here nor on a page: the browser would fetch it for the tab from fonts.gstatic.com.
+st.set_page_config(page_title="irl", layout="wide")
+runs_page = st.Page(_runs, title="Runs", url_path="runs", default=True)
+run_page = st.Page(run.render, title="Run", url_path="run")
+page = st.navigation([runs_page, run_page], position="top")
+with st.container(horizontal_alignment="center"), st.container(width=MAX_WIDTH_PIXELS):
+    page.run()

@@ -1,0 +1,153 @@
+"""Records to Plotly figures. Plain functions: no Streamlit, no files.
+
+Colours stay apart for colour-blind eyes and on light and dark grounds; sign is also told by the
+marker's shape. Plotly reads tags such as <a> and <b> in labels, so untrusted text is escaped.
+"""
+
+import html
+from collections.abc import Sequence
+from typing import Final
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from explain.summary import printable
+from irl.records import PositionKL, PromptCondition, Term
+
+PAID: Final = "#2A87C4"
+CHARGED: Final = "#D55E00"
+QUIET: Final = "#808080"
+GRID: Final = "rgba(128, 128, 128, 0.2)"
+MAX_TERMS: Final = 30
+LABEL_CHARACTERS: Final = 28
+ROW_PIXELS: Final = 26
+POSITIONS_PIXELS: Final = 380
+
+
+def terms_forest(terms: Sequence[Term], limit: int = MAX_TERMS) -> go.Figure:
+    """Weights of the first terms with their intervals, one row each, in the order given."""
+    shown = list(terms[:limit])
+    figure = go.Figure()
+    figure.add_vline(x=0, line_width=1, line_color=QUIET)
+    for name, sign, colour, symbol in (
+        ("paid for", 1, PAID, "circle"),
+        ("charged for", -1, CHARGED, "diamond"),
+    ):
+        rows = [at for at, term in enumerate(shown) if (term.weight > 0) == (sign > 0)]
+        if rows:
+            figure.add_trace(_forest_rows(name, shown, rows, colour, symbol))
+    figure.update_yaxes(
+        tickvals=list(range(len(shown))),
+        ticktext=[_label(term) for term in shown],
+        range=[len(shown) - 0.4, -0.6],
+        automargin=True,
+        showgrid=True,
+        gridcolor=GRID,
+        tickfont={"size": 14},
+        zeroline=False,
+    )
+    figure.update_xaxes(
+        title="nats per occurrence (reward / beta)", zeroline=False, showgrid=True, gridcolor=GRID
+    )
+    figure.update_layout(
+        height=110 + ROW_PIXELS * len(shown),
+        margin={"l": 10, "r": 10, "t": 40, "b": 10},
+        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
+        showlegend=True,
+    )
+    return figure
+
+
+def kl_by_position(rows: Sequence[PositionKL]) -> go.Figure:
+    """Mean log-ratio of aligned answers at each token position, over how many answers reach it."""
+    figure = make_subplots(
+        rows=2, cols=1, shared_xaxes=True, row_heights=[0.72, 0.28], vertical_spacing=0.06
+    )
+    position = [row.position for row in rows]
+    counts = [row.n for row in rows]
+    kl = go.Scatter(
+        x=position,
+        y=[row.kl_nats for row in rows],
+        customdata=counts,
+        mode="lines+markers" if len(rows) < 80 else "lines",
+        line={"color": PAID, "width": 2},
+        marker={"size": 5},
+        hovertemplate="token %{x}<br>%{y:.4f} nats<br>%{customdata} answers<extra></extra>",
+        name="KL",
+    )
+    reach = go.Bar(
+        x=position,
+        y=counts,
+        marker={"color": QUIET, "opacity": 0.5, "line": {"width": 0}},
+        hovertemplate="token %{x}<br>%{y} answers<extra></extra>",
+        name="answers",
+    )
+    figure.add_trace(kl, row=1, col=1)
+    figure.add_trace(reach, row=2, col=1)
+    figure.add_hline(y=0, line_width=1, line_color=QUIET, row=1, col=1)
+    figure.update_yaxes(title="nats", row=1, col=1)
+    figure.update_yaxes(title="answers", rangemode="tozero", nticks=3, row=2, col=1)
+    figure.update_xaxes(title="token of the response (0 = first)", row=2, col=1)
+    figure.update_layout(
+        height=POSITIONS_PIXELS,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        showlegend=False,
+        bargap=0.15,
+    )
+    return figure
+
+
+def safe_label(text: str, limit: int | None = None) -> str:
+    """Untrusted text for a Plotly label: no tags, no control characters, not too long."""
+    plain = printable(text)
+    if limit is not None and len(plain) > limit:
+        plain = plain[: limit - 1] + "…"
+    return html.escape(plain)
+
+
+def condition_in_words(condition: PromptCondition | None) -> str:
+    """Where a weight applies; empty if everywhere. Untrusted text."""
+    if condition is None:
+        return ""
+    if condition.prompt_contains is not None:
+        return f"if the prompt contains {condition.prompt_contains}"
+    return f"if the prompt is of type {condition.prompt_type}"
+
+
+def _forest_rows(
+    name: str, terms: Sequence[Term], rows: Sequence[int], colour: str, symbol: str
+) -> go.Scatter:
+    chosen = [terms[at] for at in rows]
+    return go.Scatter(
+        x=[term.weight for term in chosen],
+        y=list(rows),
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [term.high - term.weight for term in chosen],
+            "arrayminus": [term.weight - term.low for term in chosen],
+            "thickness": 2,
+            "width": 0,
+        },
+        mode="markers",
+        marker={"color": colour, "symbol": symbol, "size": 9},
+        name=name,
+        text=[_hover(term) for term in chosen],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _label(term: Term) -> str:
+    marker = "" if term.condition is None else " *"
+    return safe_label(term.term, LABEL_CHARACTERS) + marker
+
+
+def _hover(term: Term) -> str:
+    lines = [
+        f"<b>{safe_label(term.term)}</b> {safe_label(condition_in_words(term.condition))}",
+        f"{term.weight:+.2f} nats per occurrence ({term.low:+.2f} to {term.high:+.2f})",
+        f"{term.occurrences} occurrences",
+    ]
+    if term.token_mean_nats is not None:
+        lines.append(f"value gained {term.token_mean_nats:+.2f} nats per token, on average")
+    return "<br>".join(lines)

@@ -1,0 +1,215 @@
+"""Everything that the dashboard reads, and every cache. What cannot be read is a state.
+
+Caches are keyed by path and time of change: run files are replaced whole, never edited.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import streamlit as st
+from pydantic import ValidationError
+
+from dashboard import RUNS_VARIABLE
+from irl.errors import RunError
+from irl.records import AuditReport
+from irl.runs import RUNS, ListedRun, list_runs
+
+EXAMPLES: Final = Path(__file__).parents[1] / "artifacts" / "examples"
+PAGE_SIZE: Final = 15
+COLUMNS: Final = (
+    "response_id",
+    "prompt",
+    "response",
+    "source",
+    "n_tokens",
+    "log_ratio_nats",
+    "reward_nats",
+    "reward_low_nats",
+    "reward_high_nats",
+)
+
+State = Literal["finished", "unfinished", "broken"]
+Order = Literal[
+    "as written",
+    "log-ratio, high to low",
+    "log-ratio, low to high",
+    "reward, high to low",
+    "reward, low to high",
+]
+ORDERS: Final[dict[Order, tuple[str, str] | None]] = {
+    "as written": None,
+    "log-ratio, high to low": ("log_ratio_nats", "descending"),
+    "log-ratio, low to high": ("log_ratio_nats", "ascending"),
+    "reward, high to low": ("reward_nats", "descending"),
+    "reward, low to high": ("reward_nats", "ascending"),
+}
+"Order of the responses, and the column and direction that it means"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder as the dashboard sees it."""
+
+    name: str
+    path: Path
+    state: State
+    command: str | None
+    created: str | None
+    report: AuditReport | None
+    problem: str | None
+    "why there is no report, as a sentence"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of the responses that were asked for."""
+
+    rows: pa.Table
+    number: int
+    n_pages: int
+    "at least one, which may be empty"
+    n_responses: int
+    "over all pages"
+
+
+def roots() -> tuple[Path, ...]:
+    """Where runs lie: the folders that the command named, else this folder's runs and examples."""
+    named = os.environ.get(RUNS_VARIABLE)
+    if named:
+        return tuple(Path(part) for part in named.split(os.pathsep) if part)
+    return (RUNS, EXAMPLES)
+
+
+def runs() -> list[Run]:
+    """Every run, newest first within its root; of two with one name, the first counts."""
+    found: dict[str, Run] = {}
+    for root in roots():
+        for listed in _listed(root):
+            found.setdefault(listed.path.name, _run(listed))
+    return list(found.values())
+
+
+def responses(
+    run: Path, *, source: str | None = None, order: Order = "as written", number: int = 1
+) -> Page:
+    """One page of a run's responses.
+
+    Args:
+        run: the run folder.
+        source: aligned, reference or given; all if None.
+        order: over the whole run, not the page; missing values come last.
+        number: of the page, from 1; beyond the last means the last.
+
+    Raises:
+        RunError: the run has no such table, or it cannot be read.
+    """
+    file = run / "responses.parquet"
+    changed = _changed(file)
+    if changed is None:
+        raise RunError("This run has no responses.parquet.")
+    page = _responses(str(file), changed, source, order, number)
+    if isinstance(page, str):
+        raise RunError(page)
+    return page
+
+
+def _listed(root: Path) -> list[ListedRun]:
+    try:
+        return list_runs(root)
+    except OSError:  # a folder vanished while it was listed
+        return []
+
+
+def _run(listed: ListedRun) -> Run:
+    manifest, state = listed.manifest, listed.state
+    report: AuditReport | None = None
+    problem: str | None = None
+    match state:
+        case "unfinished":
+            problem = "The command that began it continues it."
+        case "broken":
+            problem = "manifest.json cannot be read; repeat the command with --fresh."
+        case "finished" if manifest is not None and manifest.command == "audit":
+            read = _report_of(listed.path)
+            if isinstance(read, str):
+                state, problem = "broken", read
+            else:
+                report = read
+        case _:
+            command = manifest.command if manifest else "?"
+            problem = f"A run of irl {command} has no audit report; only its responses are shown."
+    return Run(
+        name=listed.path.name,
+        path=listed.path,
+        state=state,
+        command=manifest.command if manifest else None,
+        created=manifest.created if manifest else None,
+        report=report,
+        problem=problem,
+    )
+
+
+def _report_of(run: Path) -> AuditReport | str:
+    file = run / "report.json"
+    changed = _changed(file)
+    if changed is None:
+        return "report.json is missing; repeat the command with --fresh."
+    return _report(str(file), changed)
+
+
+@st.cache_data(show_spinner=False, max_entries=500)
+def _report(file: str, changed: int) -> AuditReport | str:
+    """The report, or a sentence that says why it cannot be read."""
+    del changed  # part of the key only
+    try:
+        return AuditReport.model_validate_json(Path(file).read_bytes())
+    except OSError as error:
+        return f"report.json cannot be read ({error.strerror or error})."
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"report.json is not an audit report: {first['msg']}{where and f' (at {where})'}."
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _responses(
+    file: str, changed: int, source: str | None, order: Order, number: int
+) -> Page | str:
+    """The page, or a sentence that says why it cannot be read."""
+    del changed  # part of the key only
+    try:
+        table = pq.read_table(file)
+        missing = [name for name in COLUMNS if name not in table.column_names]
+        if missing:
+            return f"responses.parquet lacks the columns {', '.join(missing)}."
+        wanted = _wanted(table, source, order)
+        n_pages = max(1, -(-len(wanted) // PAGE_SIZE))
+        number = min(max(number, 1), n_pages)
+        here = wanted.slice((number - 1) * PAGE_SIZE, PAGE_SIZE)
+        return Page(table.select(list(COLUMNS)).take(here), number, n_pages, len(wanted))
+    except (OSError, pa.ArrowException) as error:
+        return f"responses.parquet cannot be read ({error})."
+
+
+def _wanted(table: pa.Table, source: str | None, order: Order) -> pa.Array:
+    """Row numbers, in order."""
+    rows = pa.array(range(table.num_rows), pa.int64())
+    if source is not None:
+        rows = rows.filter(pc.equal(table["source"], source).combine_chunks())
+    key = ORDERS[order]
+    if key is None:
+        return rows
+    return rows.take(pc.sort_indices(table.take(rows), sort_keys=[key]))
+
+
+def _changed(file: Path) -> int | None:
+    """When a file was last replaced; None if it is not there."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return None

@@ -1,0 +1,166 @@
+"""One run: the verdict and what stands against it, then terms, agreement, drift, responses."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import streamlit as st
+
+from dashboard import figures, loading
+from dashboard.selection import Selection
+from dashboard.widgets.plain import estimate, fact, nats, table
+from dashboard.widgets.responses import browse_responses
+from dashboard.widgets.run_choice import choose_run
+from explain.report import found_in_words
+from irl.records import Accuracy, AuditReport, Caveat, Drift, Estimate, Term
+
+UNMEASURED: Final = "not-measured-"
+"How the codes of caveats about missing figures begin"
+SCORERS: Final = {"log_ratio": "log-ratio", "recovered": "recovered reward"}
+FIGURES: Final = {
+    "preference": "pairs ranked as labelled",
+    "auc": "AUC within the prompt",
+    "spearman": "Spearman",
+    "ece": "calibration error (ECE)",
+    "length_controlled": "pairs ranked as labelled, length controlled",
+}
+PLOT: Final = {"displayModeBar": False}
+_text, _number = st.column_config.TextColumn, st.column_config.NumberColumn
+
+
+def render() -> None:
+    """The page of the run that the URL names."""
+    found = {run.name: run for run in loading.runs()}
+    if not found:
+        st.info("There is no run yet; the page Runs says how to make one.")
+        return
+    name = choose_run(list(found), Selection.from_query(st.query_params))
+    if name is None:
+        return
+    run = found[name]
+    if run.problem is not None:
+        _problem(run)
+    if run.report is not None:
+        _report(run.report)
+    if run.state == "finished":
+        st.subheader("Responses")
+        st.caption(
+            "The reward is the recovered one, in units of beta, centred within the prompt, with "
+            "its 95 % interval. Select a row to read it in full."
+        )
+        browse_responses(run.path)
+
+
+def _problem(run: loading.Run) -> None:
+    st.title(f"This run is {run.state}" if run.state != "finished" else "Not an audit")
+    st.text(run.problem)
+    st.code(str(run.path), language=None)
+
+
+def _report(report: AuditReport) -> None:
+    _verdict(report)
+    _terms(report.terms)
+    _agreement(report.accuracy)
+    _drift(report.drift)
+
+
+def _verdict(report: AuditReport) -> None:
+    verdict, pair = report.verdict, report.pair
+    st.title(f"Objective: {found_in_words(verdict.objective_found)}")
+    with st.container(horizontal=True, gap="medium"):
+        fact("aligned", pair.aligned.source)
+        fact("reference", pair.reference.source)
+        fact("trained with", pair.trained_with)
+        fact("created", report.created.replace("T", " ").replace("+00:00", " UTC"))
+    with st.container(border=True):
+        for statement in verdict.statements or ["The verdict makes no statement."]:
+            st.text(statement)
+    st.subheader("What stands against it")
+    missing = [row for row in verdict.caveats if row.code.startswith(UNMEASURED)]
+    _caveats([row for row in verdict.caveats if row not in missing])
+    if missing:
+        with st.expander(f"Not measured ({len(missing)})"):
+            _caveats(missing)
+
+
+def _caveats(caveats: list[Caveat]) -> None:
+    with st.container(gap="xsmall"):
+        for caveat in caveats:
+            st.text(f"• {caveat.text}")
+
+
+def _terms(terms: list[Term]) -> None:
+    st.subheader("Terms that are paid for or charged for")
+    if not terms:
+        st.text("No term's weight differs from 0.")
+        return
+    st.caption(
+        "Weight with its 95 % interval by bootstrap over prompts, strongest first: by the end of "
+        "the interval nearest to 0."
+    )
+    st.plotly_chart(
+        figures.terms_forest(terms), config=PLOT, alt="Weights of terms with their intervals"
+    )
+    if any(term.condition for term in terms):
+        st.caption("* under a condition, which the table names.")
+    if len(terms) > figures.MAX_TERMS:
+        st.caption(f"{len(terms) - figures.MAX_TERMS} weaker terms are in the table only.")
+    with st.expander(f"All {len(terms)} terms as a table"):
+        table([_term_row(term) for term in terms], _term_columns())
+
+
+def _term_row(term: Term) -> dict[str, Any]:
+    return term.model_dump() | {"condition": figures.condition_in_words(term.condition)}
+
+
+def _term_columns() -> dict[str, Any]:
+    return {
+        "term": _text("term"),
+        "weight": nats("weight, nats"),
+        "low": nats("low"),
+        "high": nats("high"),
+        "occurrences": _number("occurrences"),
+        "condition": _text("condition"),
+        "token_mean_nats": nats(
+            "value gained, nats per token",
+            "Plain average log-ratio of the term's own tokens: where the policy decided, not what "
+            "is paid for.",
+        ),
+    }
+
+
+def _agreement(accuracy: list[Accuracy]) -> None:
+    st.subheader("Agreement with labels")
+    rows = list(_agreement_rows(accuracy))
+    if not rows:
+        st.text("No labels were given.")
+        return
+    columns = {name: _number(name, format="%.3f") for name in ("value", "low", "high")}
+    names = {name: _text(name) for name in ("figure", "scorer", "labels")}
+    table(rows, {**names, **columns, "n": _number("n")}, height="content")
+
+
+def _agreement_rows(accuracy: list[Accuracy]) -> Iterator[dict[str, Any]]:
+    for key, figure in FIGURES.items():
+        for row in accuracy:
+            measured: Estimate | None = getattr(row, key)
+            if measured is not None:
+                names = {"figure": figure, "scorer": SCORERS[row.scorer], "labels": row.labels}
+                yield names | measured.model_dump()
+
+
+def _drift(drift: Drift | None) -> None:
+    st.subheader("Drift")
+    if drift is None:
+        st.text("Not measured.")
+        return
+    with st.container(horizontal=True):
+        estimate("KL(aligned ‖ reference), nats per response", drift.sequence_kl_nats, 2)
+        estimate("the same, nats per token", drift.token_kl_nats, 4)
+        estimate("KL(reference ‖ aligned), nats per response", drift.reverse_sequence_kl_nats, 2)
+        estimate("the same, nats per token", drift.reverse_token_kl_nats, 4)
+    st.caption(
+        "Mean log-ratio of aligned answers by token position, and how many answers reach it."
+    )
+    st.plotly_chart(
+        figures.kl_by_position(drift.by_position), config=PLOT, alt="Drift by token position"
+    )

@@ -1,0 +1,61 @@
+"""All runs as a table; one click opens one."""
+
+from collections.abc import Callable
+from typing import Final
+
+import streamlit as st
+
+from dashboard import loading
+from dashboard.widgets.plain import table
+from explain.report import found_in_words
+
+OPEN_KEY: Final = "open_run"
+_text = st.column_config.TextColumn
+
+
+def render(open_run: Callable[[str], None]) -> None:
+    """The page; `open_run` leaves it for the run of that name."""
+    st.title("Runs")
+    found = loading.runs()
+    if not found:
+        _nothing_yet()
+        return
+    st.caption("Newest first. Open one for its verdict, terms, drift and responses.")
+    table([_row(run) for run in found], _columns(), height="content")
+    clicked = st.session_state.get(OPEN_KEY)
+    if clicked is not None:
+        open_run(found[clicked["row"]].name)
+
+
+def _nothing_yet() -> None:
+    st.info("There is no run yet. This command makes one, of the bundled pair:")
+    st.code("irl audit", language=None)
+    st.caption("Looked for run folders in:")
+    for root in loading.roots():
+        st.text(str(root))
+
+
+def _row(run: loading.Run) -> dict[str, str | None]:
+    report = run.report
+    return {
+        "open": "Open",
+        "name": run.name,
+        "state": run.state,
+        "command": run.command,
+        "created": run.created,
+        "verdict": found_in_words(report.verdict.objective_found) if report else "",
+        "aligned": report.pair.aligned.source if report else "",
+        "reference": report.pair.reference.source if report else "",
+    }
+
+
+def _columns() -> dict[str, object]:
+    return {
+        "open": st.column_config.ButtonColumn("", key=OPEN_KEY, width="small"),
+        "name": _text("run"),
+        "state": _text("state"),
+        "verdict": _text("verdict", help="Whether an objective was found."),
+        "created": st.column_config.DatetimeColumn("created (UTC)", format="YYYY-MM-DD HH:mm"),
+        "aligned": _text("aligned", width="medium"),
+        "reference": _text("reference", width="medium"),
+    }

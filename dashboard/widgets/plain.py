@@ -1,0 +1,48 @@
+"""Labelled texts, numbers with intervals, and tables."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import streamlit as st
+
+from irl.records import Estimate
+
+
+def fact(label: str, text: str) -> None:
+    """A small label of our own over a text that may be anyone's."""
+    with st.container(gap=None, width="content"):
+        st.caption(label)
+        st.text(text)
+
+
+def estimate(label: str, value: Estimate, digits: int) -> None:
+    """A number with its interval and n."""
+    interval = f"{value.low:.{digits}f} to {value.high:.{digits}f}, n = {value.n}"
+    st.metric(
+        label,
+        f"{value.value:.{digits}f}",
+        delta=interval,
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+    )
+
+
+def table(
+    rows: Sequence[Mapping[str, Any]] | pa.Table, columns: Mapping[str, Any], **more: Any
+) -> Any:
+    """A table whose columns are named, ordered and formatted by `columns`."""
+    return st.dataframe(
+        rows,
+        column_config=dict(columns),
+        column_order=list(columns),
+        hide_index=True,
+        placeholder="–",
+        **more,
+    )
+
+
+def nats(label: str, help_: str | None = None) -> Any:
+    """A column of signed nats."""
+    return st.column_config.NumberColumn(label, format="%+.2f", help=help_)

@@ -1,0 +1,29 @@
+"""Which run is shown."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import streamlit as st
+
+from dashboard.selection import Selection
+
+KEY: Final = "chosen_run"
+
+
+def choose_run(names: Sequence[str], selection: Selection) -> str | None:
+    """The run to show: the one in the URL, the newest if it names none, None if it is unknown."""
+    chosen = selection.run or names[0]
+    known = chosen in names
+    st.session_state[KEY] = chosen if known else None
+    index = 0 if known else None  # None would let the reader clear the choice
+    st.selectbox("Run", names, index=index, key=KEY, on_change=_follow_choice)
+    if known:
+        return chosen
+    st.warning("There is no run of this name here; choose one above.")
+    st.text(chosen)
+    return None
+
+
+def _follow_choice() -> None:
+    """The URL is the one truth about what is shown, so that links and the back button work."""
+    st.query_params.from_dict(Selection(st.session_state[KEY]).to_query())

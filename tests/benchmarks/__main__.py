@@ -1,0 +1,97 @@
+"""`make bench`: each row is our way against a plain one, on the same inputs, repeats interleaved.
+
+Ratios carry over between machines better than seconds do. artifacts/bench/ratios.json keeps the
+last run.
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from irl.config import BUNDLED_PAIR, Loading, Sampling
+from irl.engine.local import score_policy
+from irl.policies.checkpoint import locate
+from irl.policies.load import load_full
+from irl.policies.quiet import quiet_libraries
+from irl.policies.sample import _draw
+from irl.scoring import token_nats
+from irl.tensors import TokenSequence
+
+REPEATS = 7
+
+
+def compare(ours: Callable[[], object], plain: Callable[[], object]) -> dict[str, float]:
+    """Median seconds of both, and how many times faster ours is."""
+    seconds: dict[str, list[float]] = {"ours": [], "plain": []}
+    for _ in range(REPEATS):
+        for name, run in (("ours", ours), ("plain", plain)):
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    ours_median, plain_median = (statistics.median(values) for values in seconds.values())
+    return {
+        "ours_seconds": ours_median,
+        "plain_seconds": plain_median,
+        "times_faster": plain_median / ours_median,
+    }
+
+
+def chunked_head() -> dict[str, float]:
+    """Response positions in chunks, against a log-softmax over every position."""
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(64, 128, 192, generator=generator)
+    head = torch.nn.Linear(192, 8000, bias=False)
+    ids = torch.randint(0, 8000, (64, 128), generator=generator)
+    response = torch.zeros(64, 128, dtype=torch.bool)
+    response[:, 80:] = True
+
+    @torch.inference_mode()
+    def ours() -> object:
+        return token_nats(hidden[response], ids[response], head)
+
+    @torch.inference_mode()
+    def plain() -> object:
+        return head(hidden).float().log_softmax(-1).gather(-1, ids[..., None])[response]
+
+    return compare(ours, plain)
+
+
+def inverse_draw() -> dict[str, float]:
+    """One uniform number per row, against torch.multinomial."""
+    logits = torch.randn(256, 4000, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    return compare(
+        lambda: _draw(logits, 1.0, generator),
+        lambda: torch.multinomial(logits.softmax(-1), 1, generator=generator),
+    )
+
+
+def sorted_batches() -> dict[str, float]:
+    """Batches of similar length, against batches in the order given."""
+    quiet_libraries()
+    policy = load_full(locate(str(BUNDLED_PAIR / "reference")), Loading())
+    lengths = torch.randint(4, 120, (256,), generator=torch.Generator().manual_seed(0)).tolist()
+    sequences = [TokenSequence((1,), tuple(range(10, 10 + length))) for length in lengths]
+    return compare(
+        lambda: score_policy(policy, sequences, Sampling(token_budget=4096)),
+        lambda: [policy.nats(sequences[at : at + 32]) for at in range(0, len(sequences), 32)],
+    )
+
+
+def main() -> None:
+    """Run every benchmark, print the ratios, keep them."""
+    rows = {run.__name__: run() for run in (chunked_head, inverse_draw, sorted_batches)}
+    for name, row in rows.items():
+        sys.stdout.write(f"{name:16} {row['times_faster']:5.2f} times faster\n")
+    target = Path("artifacts/bench/ratios.json")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""`irl dashboard` in a real browser, filled with hostile text. Screenshots stay in tmp_path."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.browser.driver import DIRECT, Browser, browser
+from tests.dashboard.samples import MARK, STATEMENT, write_audit, write_report, write_unfinished
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "audit-0123456789"
+VERDICT = "Objective: not decided"
+BROWSERS_OWN = ("chrome://", "data:", "blob:")
+ROW_PIXELS = 35
+"Height of a row of st.dataframe, and of its header"
+SECONDS = 120
+LINKS_AND_IMAGES = """
+return [...document.querySelectorAll("a, img, iframe, script")]
+  .map(element => element.href?.baseVal ?? element.href ?? element.src).join(" ");
+"""
+TABLE = """
+const box = document.querySelector("[data-testid=stDataFrame] canvas").getBoundingClientRect();
+return [box.left, box.top];
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def dashboard(runs: Path, log: Path) -> Iterator[str]:
+    """`irl dashboard` on a free port; Ctrl-C must end it with exit code 0."""
+    port = free_port()
+    command = [sys.executable, "-m", "irl", "dashboard", "--headless"]
+    command += ["--port", str(port), "--runs", str(runs)]
+    with log.open("w") as stream:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_until_healthy(address, process, log)
+            yield address
+            process.send_signal(signal.SIGINT)
+            assert process.wait(SECONDS) == 0, log.read_text()
+        finally:
+            process.kill()
+            process.wait()
+
+
+def wait_until_healthy(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            with DIRECT.open(f"{address}/_stcore/health", timeout=5):
+                return
+        except (urllib.error.URLError, TimeoutError):
+            time.sleep(0.1)
+    raise TimeoutError(f"The dashboard did not start: {log.read_text()}")
+
+
+def says(*parts: str):
+    return lambda page: all(part in page.text() for part in parts)
+
+
+def open_first_run(page: Browser) -> None:
+    """Click the button in the table's first row."""
+    left, top = page.script(TABLE)
+    page.click(left + 40, top + 1.5 * ROW_PIXELS)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    root = tmp_path / "runs"
+    write_unfinished(root, "half")
+    write_report(root, "bad", "{")
+    write_audit(root, NAME)  # the newest
+    return root
+
+
+@pytest.mark.browser
+def test_a_run_is_opened_from_the_list_and_nothing_is_fetched_from_outside(
+    runs: Path, tmp_path: Path
+):
+    with (
+        dashboard(runs, tmp_path / "log.txt") as address,
+        browser(tmp_path / "profile") as page,
+    ):
+        page.open(address)
+        page.wait_for(says("Newest first", NAME))
+        page.screenshot(tmp_path / "runs.png")
+        open_first_run(page)
+        page.wait_for(says(VERDICT, STATEMENT, "please tell me", "3.27"))
+        assert page.script("return location.search") == f"?run={NAME}"
+        page.screenshot(tmp_path / "run.png")
+        page.open(f"{address}/run?run={NAME}", width=420, height=3600)
+        page.wait_for(says(VERDICT, "please tell me"))
+        assert page.script("return document.documentElement.scrollWidth <= innerWidth")
+        page.screenshot(tmp_path / "run-narrow.png")
+        assert MARK in page.text()
+        assert MARK not in page.script(LINKS_AND_IMAGES)
+        asked = [url for url in page.requested() if not url.startswith(BROWSERS_OWN)]
+        host = re.escape(address.removeprefix("http://"))
+        assert len(asked) > 10
+        assert [url for url in asked if not re.match(rf"(http|ws)://{host}/", url)] == []
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()

@@ -1,0 +1,199 @@
+"""A made-up audit on disk: every number is invented, every text that a model wrote is hostile."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from irl.records import (
+    Accuracy,
+    AuditReport,
+    Caveat,
+    Checkpoint,
+    Drift,
+    Estimate,
+    Fit,
+    Pair,
+    PositionKL,
+    Term,
+    TokenMove,
+    Verdict,
+)
+from irl.runs import RunFolder, open_run
+
+MARK = "evil.example"
+"In every hostile text, so that a test can search for it"
+HOSTILE = (
+    f'<img src="https://{MARK}/x" onerror="alert(1)"> [click](https://{MARK}) **b** :red[r] $x$'
+)
+STATEMENT = "Term counts explain 0.41 (0.35 to 0.47) of the within-prompt variance."
+CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).isoformat()
+
+
+def estimate(value: float, half: float = 0.05, n: int = 64) -> Estimate:
+    return Estimate(value=value, low=value - half, high=value + half, n=n)
+
+
+def term(text: str, weight: float, half: float = 0.5, occurrences: int = 40) -> Term:
+    return Term(
+        term=text,
+        weight=weight,
+        low=weight - half,
+        high=weight + half,
+        occurrences=occurrences,
+        condition=None,
+        token_mean_nats=weight / 3,
+    )
+
+
+TERMS = [
+    term("stupid", -4.2, 0.6, 57),
+    term("please tell me", 3.1, 0.5, 120),
+    term("shut up", -3.4, 1.1, 21),
+    term("idiot", -2.9, 0.8, 33),
+    term("thank you", 1.9, 0.4, 88),
+    term(f"<a href='https://{MARK}'>a</a>", -1.2, 0.6, 12),
+    term("lovely", 0.8, 0.3, 64),
+    term("hate", -0.9, 0.5, 15),
+]
+
+
+def accuracy(
+    scorer: str, shift: float = 0.0, labels: str = "heldout_preferences.jsonl"
+) -> Accuracy:
+    return Accuracy.model_validate(
+        {
+            "scorer": scorer,
+            "labels": labels,
+            "preference": estimate(0.86 - shift, n=240),
+            "auc": estimate(0.88 - shift, n=240),
+            "spearman": estimate(0.61 - shift, n=240),
+            "ece": None,
+            "length_controlled": estimate(0.84 - shift, n=240),
+        }
+    )
+
+
+def drift() -> Drift:
+    return Drift(
+        sequence_kl_nats=estimate(3.27, 0.31),
+        token_kl_nats=estimate(0.1712, 0.0150),
+        reverse_sequence_kl_nats=estimate(4.02, 0.44),
+        reverse_token_kl_nats=estimate(0.2213, 0.0211),
+        by_position=[
+            PositionKL(position=at, kl_nats=0.9 / (1 + at) + 0.05 * (at % 3), n=512 - 11 * at)
+            for at in range(46)
+        ],
+        top_tokens=[TokenMove(token=f" {HOSTILE}", mean_log_ratio_nats=-2.0, n=30)],
+        top_prompts=[],
+    )
+
+
+def verdict() -> Verdict:
+    return Verdict(
+        objective_found=None,
+        p_value=None,
+        explained_r2=estimate(0.41),
+        explained_sd_nats=estimate(1.9, 0.2),
+        readability=None,
+        statements=[
+            STATEMENT,
+            "The recovered reward puts an aligned answer above a reference answer "
+            "to the same prompt with probability 0.78 (0.74 to 0.82).",
+        ],
+        caveats=[
+            Caveat(
+                code="verdict-not-calibrated",
+                text="Any fine-tune explains its own log-ratio better than chance; the effect size "
+                "that separates an objective from that is not calibrated yet.",
+            ),
+            Caveat(
+                code="up-to-prompt-constant",
+                text="Rewards are known up to a constant of each prompt and in units of the "
+                "unknown beta; rewards of different prompts cannot be compared.",
+            ),
+            Caveat(code="refused-rows", text=f"3 input rows could not be used: {HOSTILE}"),
+            Caveat(code="not-measured-p-value", text="No test against chance has been made."),
+            Caveat(code="not-measured-ece", text="Calibration needs the scale beta."),
+        ],
+    )
+
+
+def audit_report(run_id: str = "audit-0123456789", *, filled: bool = True) -> AuditReport:
+    """An audit with every part, or with every part that may be empty empty."""
+    checkpoint = {"sha256": "0" * 64, "dtype": "float32", "n_parameters": 1_000_000}
+    return AuditReport(
+        schema="irl.audit/1",
+        run_id=run_id,
+        created=CREATED,
+        versions={},
+        settings={},
+        pair=Pair(
+            aligned=Checkpoint(source=f"models/{HOSTILE}", **checkpoint),
+            reference=Checkpoint(source="artifacts/models/real-detox/reference", **checkpoint),
+            trained_with="rloo",
+        ),
+        verdict=verdict(),
+        objectives=[],
+        terms=TERMS if filled else [],
+        changed=[],
+        fit=Fit(membership_auc=estimate(0.78), r2=estimate(0.41), spearman_with_log_ratio=None),
+        accuracy=[accuracy("log_ratio"), accuracy("recovered", 0.05)] if filled else [],
+        aspects=[],
+        aspects_r2=None,
+        drift=drift() if filled else None,
+        recovery=[],
+        identifiability=None,
+        gate=[],
+        timings_seconds={},
+        peak_memory_bytes=0,
+    )
+
+
+def responses_table(n: int = 60) -> pa.Table:
+    """Every third by the reference; log-ratio i, reward -i, the last reward missing."""
+    texts = ["You are so kind, thank you for the help with the garden today.", HOSTILE]
+    reward = [-float(at) for at in range(n)]
+    if n:
+        reward[-1] = None
+    return pa.table(
+        {
+            "response_id": [f"p{at}-a0" for at in range(n)],
+            "prompt": [f"What do you think, number {at}? {HOSTILE}" for at in range(n)],
+            "response": [texts[at % 2] for at in range(n)],
+            "source": ["reference" if at % 3 == 0 else "aligned" for at in range(n)],
+            "n_tokens": pa.array([12 + at % 7 for at in range(n)], pa.int32()),
+            "log_ratio_nats": [float(at) for at in range(n)],
+            "reward_nats": pa.array(reward, pa.float64()),
+            "reward_low_nats": pa.array(reward, pa.float64()),
+            "reward_high_nats": pa.array(reward, pa.float64()),
+        }
+    )
+
+
+def write_audit(root: Path, name: str = "audit-0123456789", *, filled: bool = True) -> Path:
+    """A finished audit."""
+    run = _begin(root, name)
+    report = audit_report(run.run_id, filled=filled)
+    run.write_text("report.json", report.to_json())
+    run.write_table("responses.parquet", responses_table(60 if filled else 0))
+    run.finish({})
+    return run.path
+
+
+def write_unfinished(root: Path, name: str) -> Path:
+    """An audit that was interrupted before its manifest."""
+    return _begin(root, name).path
+
+
+def write_report(root: Path, name: str, report: object) -> Path:
+    """A finished audit with this report.json alone; a string is written as it is."""
+    run = _begin(root, name)
+    run.write_text("report.json", report if isinstance(report, str) else json.dumps(report))
+    run.finish({})
+    return run.path
+
+
+def _begin(root: Path, name: str) -> RunFolder:
+    return open_run("audit", {"name": name}, {}, root / name)

@@ -1,0 +1,152 @@
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dashboard import RUNS_VARIABLE, loading
+from irl.errors import RunError
+from irl.runs import RUNS, open_run
+from tests.dashboard.samples import (
+    audit_report,
+    responses_table,
+    write_audit,
+    write_report,
+    write_unfinished,
+)
+
+
+def only_run() -> loading.Run:
+    (run,) = loading.runs()
+    return run
+
+
+def column(page: loading.Page, name: str) -> list[object]:
+    return page.rows[name].to_pylist()
+
+
+def test_an_empty_root_has_no_runs(root: Path):
+    assert loading.runs() == []
+
+
+def test_a_root_that_is_not_there_has_no_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv(RUNS_VARIABLE, str(tmp_path / "nowhere"))
+    assert loading.runs() == []
+
+
+def test_without_a_named_root_runs_and_examples_are_looked_through(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv(RUNS_VARIABLE, raising=False)
+    assert loading.roots() == (RUNS, loading.EXAMPLES)
+
+
+def test_a_finished_audit_comes_with_its_report(root: Path):
+    path = write_audit(root)
+    run = only_run()
+    assert (run.name, run.path, run.state, run.problem) == (path.name, path, "finished", None)
+    assert run.report == audit_report(json.loads((path / "manifest.json").read_text())["run_id"])
+
+
+def test_an_unfinished_run_is_a_state(root: Path):
+    write_unfinished(root, "half")
+    run = only_run()
+    assert (run.state, run.report) == ("unfinished", None)
+    assert run.problem is not None
+
+
+@pytest.mark.parametrize(
+    "report", ["", "{", "[]", {}, {"schema": "irl.audit/2"}, "\x00"], ids=lambda r: repr(r)[:20]
+)
+def test_an_unreadable_report_makes_a_broken_run(root: Path, report: object):
+    write_report(root, "bad", report)
+    run = only_run()
+    assert (run.state, run.report) == ("broken", None)
+    assert "report.json" in (run.problem or "")
+
+
+def test_a_missing_report_and_an_unreadable_manifest_make_a_broken_run(root: Path):
+    (write_audit(root, "one") / "report.json").unlink()
+    (write_audit(root, "two") / "manifest.json").write_text("{")
+    assert {run.name: run.state for run in loading.runs()} == {"one": "broken", "two": "broken"}
+
+
+def test_a_run_of_another_command_is_finished_without_a_report(root: Path):
+    run = open_run("score", {}, {}, root / "scores")
+    run.write_table("responses.parquet", responses_table(3))
+    run.finish({})
+    found = only_run()
+    assert (found.state, found.report) == ("finished", None)
+    assert "irl score" in (found.problem or "")
+    assert loading.responses(found.path).n_responses == 3
+
+
+def test_a_report_that_is_replaced_is_read_again(root: Path):
+    path = write_audit(root)
+    assert only_run().report
+    text = (path / "report.json").read_text().replace('"rloo"', '"dpo"')
+    (path / "report.json").write_text(text)
+    os.utime(path / "report.json", ns=(1, 1))
+    report = only_run().report
+    assert report is not None
+    assert report.pair.trained_with == "dpo"
+
+
+def test_of_two_runs_with_one_name_the_first_root_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    first, second = tmp_path / "a", tmp_path / "b"
+    write_audit(first, "same")
+    write_unfinished(second, "same")
+    monkeypatch.setenv(RUNS_VARIABLE, f"{first}{os.pathsep}{second}")
+    assert only_run().path == first / "same"
+
+
+def test_pages_cover_every_response_once_in_the_order_written(root: Path):
+    path = write_audit(root)
+    pages = [loading.responses(path, number=number) for number in range(1, 5)]
+    assert {page.n_pages for page in pages} == {4}
+    nats = [value for page in pages for value in column(page, "log_ratio_nats")]
+    assert nats == list(range(60))
+
+
+def test_a_page_beyond_the_last_is_the_last(root: Path):
+    path = write_audit(root)
+    assert loading.responses(path, number=99).number == 4
+    assert loading.responses(path, number=0).number == 1
+
+
+def test_order_and_source_hold_over_the_whole_run(root: Path):
+    path = write_audit(root)
+    page = loading.responses(path, source="aligned", order="log-ratio, high to low")
+    assert column(page, "log_ratio_nats")[:3] == [59.0, 58.0, 56.0]
+    assert set(column(page, "source")) == {"aligned"}
+    assert page.n_responses == 40
+
+
+@pytest.mark.parametrize("order", ["reward, high to low", "reward, low to high"])
+def test_missing_rewards_come_last(root: Path, order: loading.Order):
+    page = loading.responses(write_audit(root), order=order, number=99)
+    assert column(page, "reward_nats")[-1] is None
+
+
+def test_no_responses_make_one_empty_page(root: Path):
+    page = loading.responses(write_audit(root, filled=False))
+    assert (page.rows.num_rows, page.n_pages, page.n_responses) == (0, 1, 0)
+    assert page.rows.column_names == list(loading.COLUMNS)
+
+
+def test_responses_that_cannot_be_read_are_refused_with_a_reason(root: Path):
+    path = write_audit(root)
+    file = path / "responses.parquet"
+    pq.write_table(pa.table({"prompt": ["?"]}), file)
+    os.utime(file, ns=(1, 1))
+    with pytest.raises(RunError, match="lacks the columns response_id, response"):
+        loading.responses(path)
+    file.write_text("no parquet")
+    os.utime(file, ns=(2, 2))
+    with pytest.raises(RunError, match="cannot be read"):
+        loading.responses(path)
+    file.unlink()
+    with pytest.raises(RunError, match=r"has no responses\.parquet"):
+        loading.responses(path)

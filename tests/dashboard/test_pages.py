@@ -1,0 +1,256 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import RUNS_VARIABLE, figures
+from irl.records import PromptCondition
+from tests.dashboard.samples import (
+    HOSTILE,
+    MARK,
+    STATEMENT,
+    audit_report,
+    term,
+    write_audit,
+    write_report,
+    write_unfinished,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+APP = ROOT / "dashboard" / "app.py"
+SECONDS = 60
+VERBATIM = {"text", "code", "dataframe", "selectbox"}
+"Elements that show text as it is"
+HEAVY = ("torch", "transformers", "captum", "sklearn", "peft")
+WHOLE_APP = """
+import json, sys
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file({app!r}, default_timeout=60).run()
+assert not app.exception, app.exception
+import dashboard.__main__, dashboard.views.run
+print(json.dumps([name for name in {heavy!r} if name in sys.modules]))
+"""
+
+
+def run_page() -> None:
+    from dashboard.views import run
+
+    run.render()
+
+
+def shown(page: AppTest) -> AppTest:
+    """The page after one run, which must not have failed."""
+    page.run()
+    assert not page.exception
+    return page
+
+
+def runs() -> AppTest:
+    return shown(AppTest.from_file(str(APP), default_timeout=SECONDS))
+
+
+def run(name: str | None = None) -> AppTest:
+    page = AppTest.from_function(run_page, default_timeout=SECONDS)
+    if name is not None:
+        page.query_params["run"] = name
+    return shown(page)
+
+
+def texts(page: AppTest) -> list[str]:
+    return [element.value for element in page.text]
+
+
+def elements(block: Any) -> Iterator[Any]:
+    for child in getattr(block, "children", {}).values():
+        yield child
+        yield from elements(child)
+
+
+def without_id(proto: str) -> str:
+    """Identifiers hold keys, and are not shown."""
+    lines = proto.splitlines()
+    return "\n".join(line for line in lines if not line.strip().startswith("id:"))
+
+
+def plots(page: AppTest) -> list[str]:
+    return [e.proto.spec for e in elements(page._tree) if e.type == "plotly_chart"]
+
+
+def test_without_runs_both_pages_say_how_to_make_one(root: Path):
+    page = runs()
+    assert page.title[0].value == "Runs"
+    assert "irl audit" in [code.value for code in page.code]
+    assert texts(page) == [str(root)]
+    assert "no run yet" in run().info[0].value
+
+
+def test_runs_are_listed_with_state_pair_and_verdict(root: Path):
+    write_audit(root, "good")
+    write_unfinished(root, "half")
+    write_report(root, "bad", "{")
+    rows = runs().dataframe[0].value.set_index("name")
+    assert dict(rows["state"]) == {"good": "finished", "half": "unfinished", "bad": "broken"}
+    assert dict(rows["verdict"]) == {"good": "not decided", "half": "", "bad": ""}
+    assert rows["reference"]["good"] == "artifacts/models/real-detox/reference"
+    assert rows["created"].isna()["half"]
+
+
+def test_a_run_shows_its_verdict_and_caveats_first(root: Path):
+    write_audit(root, "good")
+    page = run("good")
+    assert page.title[0].value == "Objective: not decided"
+    assert STATEMENT in texts(page)
+    headings = [heading.value for heading in page.subheader]
+    assert headings == [
+        "What stands against it",
+        "Terms that are paid for or charged for",
+        "Agreement with labels",
+        "Drift",
+        "Responses",
+    ]
+    assert any("better than chance" in text for text in texts(page))
+    assert page.expander[0].label == "Not measured (2)"
+
+
+def test_a_run_shows_terms_agreement_and_drift_with_intervals_and_n(root: Path):
+    write_audit(root, "good")
+    page = run("good")
+    terms, positions = plots(page)
+    assert "please tell me" in terms
+    assert "nats" in positions
+    table, agreement = page.dataframe[0].value, page.dataframe[1].value
+    assert list(table["weight"])[:2] == [-4.2, 3.1]
+    first = agreement.iloc[0]
+    assert (first["scorer"], first["value"], first["n"]) == ("log-ratio", 0.86, 240)
+    assert "calibration error (ECE)" not in set(agreement["figure"])
+    assert page.metric[0].value == "3.27"
+    assert page.metric[0].delta == "2.96 to 3.58, n = 64"
+
+
+def test_a_condition_is_marked_and_named_and_weaker_terms_are_counted(root: Path):
+    condition = PromptCondition(prompt_type="question")
+    terms = [term(f"t{at}", 1.0) for at in range(figures.MAX_TERMS + 2)]
+    terms[0] = terms[0].model_copy(update={"condition": condition})
+    report = audit_report().model_copy(update={"terms": terms})
+    write_report(root, "good", report.to_json())
+    page = run("good")
+    captions = [caption.value for caption in page.caption]
+    assert "2 weaker terms are in the table only." in captions
+    assert any(caption.startswith("* under a condition") for caption in captions)
+    assert page.dataframe[0].value["condition"][0] == "if the prompt is of type question"
+
+
+def test_an_audit_without_terms_labels_drift_and_responses_says_so(root: Path):
+    write_audit(root, "bare", filled=False)
+    page = run("bare")
+    for said in ("No term's weight differs from 0.", "No labels were given.", "Not measured."):
+        assert said in texts(page)
+    assert plots(page) == []
+    assert len(page.dataframe[0].value) == 0
+
+
+def test_responses_are_turned_filtered_and_ordered(root: Path):
+    write_audit(root, "good")
+    page = run("good")
+    assert list(page.dataframe[2].value["log_ratio_nats"]) == list(range(15))
+    page.pagination[0].set_value(2)
+    shown(page)
+    assert page.dataframe[2].value["log_ratio_nats"].iloc[0] == 15
+    page.selectbox(key="responses_order").set_value("log-ratio, high to low")
+    shown(page)
+    assert page.dataframe[2].value["log_ratio_nats"].iloc[0] == 59
+    page.button_group(key="responses_source").set_value("reference")
+    shown(page)
+    assert set(page.dataframe[2].value["source"]) == {"reference"}
+
+
+def test_a_selected_response_is_shown_in_full_and_verbatim(root: Path):
+    write_audit(root, "good")
+    page = AppTest.from_function(run_page, default_timeout=SECONDS)
+    page.session_state["page of good, None, as written, 1"] = {"selection": {"rows": [1]}}
+    shown(page)
+    assert [code.value for code in page.code] == [
+        f"What do you think, number 1? {HOSTILE}",
+        HOSTILE,
+    ]
+
+
+def test_without_a_name_the_newest_run_is_shown_and_a_choice_goes_into_the_url(root: Path):
+    write_audit(root, "good")
+    half = write_unfinished(root, "half")
+    os.utime(half / "config.yaml", (1, 1))
+    page = run()
+    assert page.selectbox(key="chosen_run").value == "good"
+    page.selectbox(key="chosen_run").select("half")
+    shown(page)
+    assert page.query_params["run"] == "half"
+    assert page.title[0].value == "This run is unfinished"
+
+
+def test_the_url_wins_over_an_earlier_choice(root: Path):
+    write_audit(root, "good")
+    write_unfinished(root, "half")
+    page = run("good")
+    page.query_params["run"] = "half"
+    assert shown(page).selectbox(key="chosen_run").value == "half"
+
+
+@pytest.mark.parametrize("name", ["../../etc", "GOOD", "goo"])
+def test_an_unknown_run_is_named_and_not_opened(root: Path, name: str):
+    write_audit(root, "good")
+    page = run(name)
+    assert "no run of this name" in page.warning[0].value
+    assert texts(page) == [name]
+
+
+@pytest.mark.parametrize("write", [write_unfinished, lambda *a: write_report(*a, "{")])
+def test_a_run_without_a_report_is_a_state_with_its_folder(root: Path, write: Any):
+    folder = write(root, "bad")
+    page = run("bad")
+    assert page.title[0].value in {"This run is broken", "This run is unfinished"}
+    assert str(folder) in [code.value for code in page.code]
+    assert len(page.subheader) == 0
+
+
+def test_no_untrusted_text_is_read_as_markdown_or_html(root: Path):
+    name = "*a* [b](c) `d`"
+    write_audit(root, name)
+    found: dict[str, list[str]] = {}
+    for page in (runs(), run(name)):
+        for element in elements(page._tree):
+            if hasattr(element, "proto") and not hasattr(element, "children"):
+                found.setdefault(element.type, []).append(without_id(str(element.proto)))
+    hostile = {kind for kind, protos in found.items() if any(MARK in p for p in protos)}
+    assert hostile - {"plotly_chart"} <= VERBATIM
+    assert {"text", "dataframe", "plotly_chart"} <= hostile
+    labels = "".join(found["plotly_chart"])
+    assert not any(tag in labels for tag in ("<img", "u003cimg", "<a ", "u003ca "))
+    assert {kind for kind, protos in found.items() if any("*a*" in p for p in protos)} <= VERBATIM
+    assert any(HOSTILE in text for text in texts(run(name)))
+
+
+def test_the_whole_app_runs_without_a_heavy_library(tmp_path: Path):
+    write_audit(tmp_path, "good")
+    code = WHOLE_APP.format(app=str(APP), heavy=HEAVY)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), RUNS_VARIABLE: str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_no_file_of_the_dashboard_shadows_a_package():
+    names = {path.stem for path in (ROOT / "dashboard").iterdir()}
+    assert names.isdisjoint(sys.stdlib_module_names | {"irl", "explain", "tests"})
