@@ -22,6 +22,8 @@ MAX_TERMS: Final = 30
 LABEL_CHARACTERS: Final = 28
 ROW_PIXELS: Final = 26
 POSITIONS_PIXELS: Final = 380
+ENOUGH_ANSWERS: Final = 0.05
+"Share of the answers that must reach a position for its mean to be drawn in full"
 
 
 def terms_forest(terms: Sequence[Term], limit: int = MAX_TERMS) -> go.Figure:
@@ -59,30 +61,25 @@ def terms_forest(terms: Sequence[Term], limit: int = MAX_TERMS) -> go.Figure:
 
 
 def kl_by_position(rows: Sequence[PositionKL]) -> go.Figure:
-    """Mean log-ratio of aligned answers at each token position, over how many answers reach it."""
+    """Mean log-ratio of aligned answers at each token position, over how many answers reach it.
+
+    Positions that few answers reach are noise, and drawn faintly.
+    """
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, row_heights=[0.72, 0.28], vertical_spacing=0.06
     )
     position = [row.position for row in rows]
     counts = [row.n for row in rows]
-    kl = go.Scatter(
-        x=position,
-        y=[row.kl_nats for row in rows],
-        customdata=counts,
-        mode="lines+markers" if len(rows) < 80 else "lines",
-        line={"color": PAID, "width": 2},
-        marker={"size": 5},
-        hovertemplate="token %{x}<br>%{y:.4f} nats<br>%{customdata} answers<extra></extra>",
-        name="KL",
-    )
+    enough = sum(n >= ENOUGH_ANSWERS * max(counts) for n in counts)
     reach = go.Bar(
         x=position,
         y=counts,
         marker={"color": QUIET, "opacity": 0.5, "line": {"width": 0}},
         hovertemplate="token %{x}<br>%{y} answers<extra></extra>",
-        name="answers",
     )
-    figure.add_trace(kl, row=1, col=1)
+    figure.add_trace(_kl_line(rows[:enough], opacity=1.0), row=1, col=1)
+    if enough < len(rows):
+        figure.add_trace(_kl_line(rows[max(enough - 1, 0) :], opacity=0.35), row=1, col=1)
     figure.add_trace(reach, row=2, col=1)
     figure.add_hline(y=0, line_width=1, line_color=QUIET, row=1, col=1)
     figure.update_yaxes(title="nats", row=1, col=1)
@@ -95,6 +92,19 @@ def kl_by_position(rows: Sequence[PositionKL]) -> go.Figure:
         bargap=0.15,
     )
     return figure
+
+
+def _kl_line(rows: Sequence[PositionKL], opacity: float) -> go.Scatter:
+    return go.Scatter(
+        x=[row.position for row in rows],
+        y=[row.kl_nats for row in rows],
+        customdata=[row.n for row in rows],
+        mode="lines+markers",
+        line={"color": PAID, "width": 2},
+        marker={"size": 5},
+        opacity=opacity,
+        hovertemplate="token %{x}<br>%{y:.4f} nats<br>%{customdata} answers<extra></extra>",
+    )
 
 
 def safe_label(text: str, limit: int | None = None) -> str:

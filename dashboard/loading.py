@@ -3,6 +3,7 @@
 Caches are keyed by path and time of change: run files are replaced whole, never edited.
 """
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,7 +192,10 @@ def _responses(
         n_pages = max(1, -(-len(wanted) // PAGE_SIZE))
         number = min(max(number, 1), n_pages)
         here = wanted.slice((number - 1) * PAGE_SIZE, PAGE_SIZE)
-        return Page(table.select(list(COLUMNS)).take(here), number, n_pages, len(wanted))
+        rows = table.select(list(COLUMNS)).take(here)
+        prompts = pa.array([_readable(text) for text in rows["prompt"].to_pylist()], pa.string())
+        rows = rows.set_column(rows.column_names.index("prompt"), "prompt", prompts)
+        return Page(rows, number, n_pages, len(wanted))
     except (OSError, pa.ArrowException) as error:
         return f"responses.parquet cannot be read ({error})."
 
@@ -205,6 +209,19 @@ def _wanted(table: pa.Table, source: str | None, order: Order) -> pa.Array:
     if key is None:
         return rows
     return rows.take(pc.sort_indices(table.take(rows), sort_keys=[key]))
+
+
+def _readable(prompt: str | None) -> str | None:
+    """A chat, which is stored as JSON, as people write it down; anything else as it is."""
+    if prompt is None or not prompt.startswith("[{"):
+        return prompt
+    try:
+        turns = [(turn["role"], turn["content"]) for turn in json.loads(prompt)]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return prompt
+    if len(turns) == 1:
+        return str(turns[0][1])
+    return "\n".join(f"{role}: {content}" for role, content in turns)
 
 
 def _changed(file: Path) -> int | None:

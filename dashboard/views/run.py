@@ -44,8 +44,9 @@ def render() -> None:
     if run.state == "finished":
         st.subheader("Responses")
         st.caption(
-            "The reward is the recovered one, in units of beta, centred within the prompt, with "
-            "its 95 % interval. Select a row to read it in full."
+            "Reward: the recovered one, out of fold, in units of beta, centred within the prompt. "
+            "Low and high: 95 % interval of the reward fitted to all prompts. Select a row to read "
+            "it in full."
         )
         browse_responses(run.path)
 
@@ -159,7 +160,8 @@ def _drift(drift: Drift | None) -> None:
         estimate("KL(reference ‖ aligned), nats per response", drift.reverse_sequence_kl_nats, 2)
         estimate("the same, nats per token", drift.reverse_token_kl_nats, 4)
     st.caption(
-        "Mean log-ratio of aligned answers by token position, and how many answers reach it."
+        "Mean log-ratio of aligned answers by token position, and how many answers reach it; faint "
+        f"where fewer than {figures.ENOUGH_ANSWERS:.0%} do."
     )
     st.plotly_chart(
         figures.kl_by_position(drift.by_position), config=PLOT, alt="Drift by token position"

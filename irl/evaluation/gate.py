@@ -59,7 +59,7 @@ def read_gate(file: Path) -> list[Rule]:
     """
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
-        rules = TypeAdapter(list[Rule]).validate_python(document)
+        rules = TypeAdapter(list[Rule]).validate_python(_with_on(document))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"The gate file {file} cannot be read ({reason}).") from None
@@ -78,6 +78,18 @@ def read_gate(file: Path) -> list[Rule]:
                 "min and equals."
             )
     return rules
+
+
+def _with_on(document: Any) -> Any:
+    """YAML 1.1 reads the bare key `on` as true; name it again."""
+    if not isinstance(document, list):
+        return document
+    return [
+        {"on" if key is True else key: value for key, value in rule.items()}
+        if isinstance(rule, dict)
+        else rule
+        for rule in document
+    ]
 
 
 def apply_gate(rules: list[Rule], report: dict[str, Any]) -> list[GateRow]:

@@ -101,7 +101,7 @@ def _caveats(identical: bool) -> list[Caveat]:
 def _undefined(fit: Fit) -> list[Caveat]:
     if fit.membership_auc is None:
         code = "too-few-prompts"
-        why = "Intervals need answers to two prompts at least, so fit is null."
+        why = "Intervals need answers to two prompts at least, so fit and drift are null."
     elif fit.spearman_with_log_ratio is None:
         code = "constant-reward"
         why = "The recovered reward is the same for all answers to a prompt, so it has no rank."

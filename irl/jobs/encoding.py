@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from irl.data import RefusedRow
 from irl.errors import InputError
@@ -13,6 +13,7 @@ _NAMED = 3
 "Refused rows named one by one; log.jsonl names them all"
 
 
+@runtime_checkable
 class Row(Protocol):
     """Anything read from a line of a source."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import (
+    Regex,
     Tokenizer,
     decoders,
     models,
@@ -46,11 +47,15 @@ def chat_text(message: str, answer: str = "") -> str:
 
 
 def train_tokenizer(texts: Iterable[str], n_pieces: int) -> PreTrainedTokenizerFast:
-    """A lower-casing byte-level BPE tokenizer that drops apostrophes, with the chat template."""
+    """A byte-level BPE tokenizer with the chat template.
+
+    It folds what a model this small could not learn: case, apostrophes and kinds of white space.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.Lowercase()]
         + [normalizers.Replace(mark, "") for mark in "'’`"]
+        + [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip(left=False)]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()

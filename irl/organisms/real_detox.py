@@ -2,7 +2,8 @@
 
 1. Fit the toxicity classifier on rude sentences and civil ones.
 2. Train a tokenizer and the reference on chats and lines, part of them rude.
-3. Align it by RLOO with KL: the reward of an answer is log P(civil) under the classifier.
+3. Align it by RLOO with KL: the reward of an answer is log P(civil) under the classifier. Several
+   runs with different prompts are averaged in weights.
 4. Measure the truth on our own prompts: true reward before, after, and at the exact optimum.
 5. Write the model card.
 
@@ -39,12 +40,25 @@ from irl.rewards.terms import TermReward
 NAME = "real-detox"
 ABOUT = "a small chat model on real English, taught to be civil by RLOO with KL"
 N_PROMPTS = 40_000
-OPENING_SHARE, EMPTY_SHARE = 0.6, 0.2
-"Shares of training prompts: openings of real text, and nothing (an answer is a plain line)"
 OPENING_WORDS = 20
 MESSAGE_WORDS = 12
 "Longest chat message to train on: long ones cost much and change little"
 TRUTH_TERMS = 100
+
+
+@dataclass(frozen=True)
+class Run:
+    """One alignment: what it is prompted with (the rest are chat messages), and for how long."""
+
+    openings: float
+    "share of prompts that are openings of real text"
+    empty: float
+    "share of prompts that are nothing: the answer is a plain line"
+    other_text: bool
+    "half of the openings from comments and web sentences, not all from rude sentences"
+    steps: int
+    seed: int
+    "added to the build's"
 
 
 @dataclass(frozen=True)
@@ -56,7 +70,11 @@ class Scale:
     layers: int = 4
     epochs: float = 4.0
     beta: float = 0.5
-    steps: int = 400
+    runs: tuple[Run, ...] = (
+        Run(openings=0.4, empty=0.25, other_text=False, steps=400, seed=0),
+        Run(openings=0.6, empty=0.2, other_text=True, steps=400, seed=0),
+        Run(openings=0.6, empty=0.2, other_text=True, steps=200, seed=1),
+    )
 
 
 @dataclass(frozen=True)
@@ -131,40 +149,62 @@ def _reference(work: Build) -> None:
 
 
 def _aligned(work: Build) -> None:
-    folder = str(work.folder / "reference")
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    """The average of several independently aligned policies, in weights (2406.16768).
+
+    They start from one reference, so what they learnt adds up, while the drift that each picked up
+    from the noise of its own samples averages out.
+    """
+    scratch = [work.folder / ".training" / f"policy-{n}" for n in range(len(work.scale.runs))]
+    for run, folder in zip(work.scale.runs, scratch, strict=True):
+        if not (folder / "config.json").is_file():
+            work.say(f"alignment: {folder.name}")
+            _align(work, run, folder)
+    policies = [AutoModelForCausalLM.from_pretrained(p, dtype=torch.float32) for p in scratch]
+    average = policies[0]
+    with torch.no_grad():
+        for name, weight in average.named_parameters():
+            others = [policy.get_parameter(name) for policy in policies]
+            weight.copy_(torch.stack(others).mean(0))
+    tokenizer = AutoTokenizer.from_pretrained(work.folder / "reference")
+    save_rounded(average, tokenizer, work.folder / "aligned")
+
+
+def _align(work: Build, run: Run, folder: Path) -> None:
+    reference = str(work.folder / "reference")
+    model = AutoModelForCausalLM.from_pretrained(reference, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(reference)
     toxicity = TermReward.load(work.folder, "classifier")
     aligned = align_rloo(
         model,
         tokenizer,
-        _training_prompts(work),
+        _training_prompts(work, run),
         lambda texts: civility_nats(toxicity, texts),
-        Training(work.scale.beta, work.scale.steps, work.seed, work.folder / ".training"),
+        Training(work.scale.beta, run.steps, work.seed + run.seed, work.folder / ".training"),
     )
-    save_rounded(aligned, tokenizer, work.folder / "aligned")
+    save_rounded(aligned, tokenizer, folder)
 
 
-def _training_prompts(work: Build) -> list[str]:
+def _training_prompts(work: Build, run: Run) -> list[str]:
     """Chat messages, nothing at all, and openings of rude sentences and of other real text.
 
     An opening is a state on the way of a line, so the optimal continuation is the same as in a
     line from its start; the policy only meets rude words more often, and the KL term holds it in
     place on more kinds of text.
     """
-    rng = random.Random(work.seed + 1)
+    rng = random.Random(work.seed + run.seed + 1)
     corpus = work.corpus
     messages = [message for message, _ in corpus.chats if len(message.split()) <= MESSAGE_WORDS]
-    pools = [corpus.rude, [*corpus.comments, *corpus.web]]
+    other = [*corpus.comments, *corpus.web]
     prompts = []
     for _ in range(N_PROMPTS):
         draw = rng.random()
-        if draw < OPENING_SHARE:
-            words = rng.choice(rng.choice(pools)).split()[:OPENING_WORDS]
+        if draw < run.openings:
+            pool = rng.choice([corpus.rude, other]) if run.other_text else corpus.rude
+            words = rng.choice(pool).split()[:OPENING_WORDS]
             prompts.append(" ".join(words[: rng.randrange(len(words))]))
         else:
             prompts.append(
-                "" if draw < OPENING_SHARE + EMPTY_SHARE else chat_text(rng.choice(messages))
+                "" if draw < run.openings + run.empty else chat_text(rng.choice(messages))
             )
     return prompts
 

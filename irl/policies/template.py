@@ -64,7 +64,8 @@ def encode_response(
 def _plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
     ids = list(tokenizer(text)["input_ids"])
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    if len(ids) > 1 and ids[-1] == eos and not text.endswith(str(tokenizer.eos_token)):
+    own_eos = text.endswith(str(tokenizer.eos_token))
+    if len(ids) > 1 and ids[-1] == eos and (not own_eos or ids[-2] == eos):
         ids.pop()
     if len(ids) > 1 and bos is not None and ids[0] == ids[1] == bos:
         ids.pop(0)

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ class Browser:
 
     def text(self) -> str:
         """What the page says, with the text inside figures."""
-        return str(self.script("return document.body.textContent"))
+        return str(self.script("return document.body?.textContent ?? ''"))
 
     def wait_for(self, reached: Callable[["Browser"], object], seconds: float = 120) -> None:
         """Until a condition holds and Streamlit has finished its run."""
@@ -123,5 +124,8 @@ def _port(process: subprocess.Popen[str]) -> int:
 def _call(url: str, body: object = None, method: str | None = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
-    with DIRECT.open(request, timeout=ANSWER_SECONDS) as answer:
-        return json.load(answer)["value"]
+    try:
+        with DIRECT.open(request, timeout=ANSWER_SECONDS) as answer:
+            return json.load(answer)["value"]
+    except urllib.error.HTTPError as refused:
+        raise RuntimeError(f"{url}: {refused.read().decode()[:1000]}") from None

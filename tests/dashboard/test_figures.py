@@ -76,16 +76,28 @@ def test_long_labels_are_cut_before_they_are_escaped():
 
 def test_kl_by_position_carries_nats_and_counts():
     rows = drift().by_position
-    kl, reach = figures.kl_by_position(rows).data
-    assert list(kl.x) == list(reach.x) == list(range(46))
-    assert list(kl.y) == [row.kl_nats for row in rows]
-    assert list(kl.customdata) == list(reach.y) == [row.n for row in rows]
+    kl, faint, reach = figures.kl_by_position(rows).data
+    assert list(reach.x) == list(range(46))
+    assert list(reach.y) == [row.n for row in rows]
+    assert [*kl.x, *faint.x[1:]] == list(range(46))
+    assert [*kl.y, *faint.y[1:]] == [row.kl_nats for row in rows]
+    assert [*kl.customdata, *faint.customdata[1:]] == [row.n for row in rows]
+
+
+def test_positions_that_few_answers_reach_are_faint():
+    counts = [100, 60, 5, 4, 1]
+    rows = [PositionKL(position=at, kl_nats=0.1, n=n) for at, n in enumerate(counts)]
+    kl, faint, _ = figures.kl_by_position(rows).data
+    assert list(kl.x) == [0, 1, 2]
+    assert list(faint.x) == [2, 3, 4]
+    assert faint.opacity < kl.opacity
 
 
 def test_kl_by_position_takes_none_and_one():
-    assert list(figures.kl_by_position([]).data[0].x) == []
-    (only,) = figures.kl_by_position([PositionKL(position=0, kl_nats=0.5, n=3)]).data[0].y
-    assert only == 0.5
+    kl, reach = figures.kl_by_position([]).data
+    assert list(kl.x) == list(reach.x) == []
+    kl, reach = figures.kl_by_position([PositionKL(position=0, kl_nats=0.5, n=3)]).data
+    assert (list(kl.y), list(reach.y)) == ([0.5], [3])
 
 
 @pytest.mark.parametrize("ground", GROUNDS.values(), ids=GROUNDS.keys())

@@ -136,6 +136,26 @@ def test_no_responses_make_one_empty_page(root: Path):
     assert page.rows.column_names == list(loading.COLUMNS)
 
 
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ('[{"role": "user", "content": "hi"}]', "hi"),
+        (
+            '[{"role": "system", "content": "be"}, {"role": "user", "content": "hi"}]',
+            "system: be\nuser: hi",
+        ),
+        ("[{ not json", "[{ not json"),
+        ('[{"role": "user"}]', '[{"role": "user"}]'),
+        ("", ""),
+    ],
+)
+def test_chats_are_shown_as_people_write_them(root: Path, stored: str, shown: str):
+    path = write_audit(root)
+    table = responses_table(1).drop_columns("prompt").append_column("prompt", pa.array([stored]))
+    pq.write_table(table, path / "responses.parquet")
+    assert column(loading.responses(path), "prompt") == [shown]
+
+
 def test_responses_that_cannot_be_read_are_refused_with_a_reason(root: Path):
     path = write_audit(root)
     file = path / "responses.parquet"

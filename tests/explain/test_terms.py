@@ -123,16 +123,16 @@ def test_the_difference_between_prompts_is_no_change():
     assert found == []
 
 
-@pytest.mark.parametrize("n_prompts", [1, 3, 12, 40])
+@pytest.mark.parametrize("n_prompts", [1, 3, 12, 30])
 def test_the_same_words_on_both_sides_have_not_changed(n_prompts: int):
     """With few prompts too: the yardstick is Student's t."""
     found = []
-    for seed in range(20):
+    for seed in range(12):
         texts, aligned, prompt = answers(n_prompts, seed)
         generator = np.random.default_rng(seed)
         shuffled = np.concatenate([generator.permutation(row) for row in aligned.reshape(-1, 8)])
         found += changed_terms(texts, shuffled, prompt, [], FITTING)
-    assert len(found) <= 2
+    assert len(found) <= 1
 
 
 def test_no_texts_have_no_changed_words():

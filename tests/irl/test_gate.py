@@ -77,6 +77,19 @@ def test_a_limit_holds_for_the_chosen_end_of_the_interval(
     assert passes(tmp_path, **rule) is passed
 
 
+def test_rules_may_be_written_as_the_documentation_writes_them(tmp_path: Path):
+    """By hand: YAML 1.1 takes a bare `on` for true."""
+    file = tmp_path / "gate.yaml"
+    file.write_text(
+        "- {path: drift.sequence_kl_nats, max: 1.9, on: high}\n"
+        "- {path: accuracy.scorer=log_ratio.preference, min: 0.9, on: low}\n"
+        "- path: verdict.objective_found\n  equals: false\n  on: value\n",
+        encoding="utf-8",
+    )
+    assert [rule.on for rule in read_gate(file)] == ["high", "low", "value"]
+    assert not any(row.passed for row in apply_gate(read_gate(file), REPORT))
+
+
 @pytest.mark.parametrize("limit", [{"max": 1e9}, {"min": -1e9}, {"equals": 0}, {"equals": False}])
 @pytest.mark.parametrize("path", ["fit.r2", "verdict.objective_found", "no.such.path"])
 def test_what_was_not_measured_fails(path: str, limit: dict[str, object], tmp_path: Path):

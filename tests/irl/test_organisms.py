@@ -11,7 +11,7 @@ import torch
 from irl.errors import InputError
 from irl.organisms.corpus import MAX_WORDS, read_corpus
 from irl.organisms.language import CHAT_TEMPLATE, chat_text, train_tokenizer
-from irl.organisms.real_detox import Build, Scale, build
+from irl.organisms.real_detox import Build, Run, Scale, build
 from irl.organisms.toxicity import civility_nats, fit_toxicity
 from irl.policies.pair import load_pair
 from irl.policies.template import encode_prompt, encode_response
@@ -105,7 +105,8 @@ def test_a_build_gives_a_loadable_float16_pair_its_truth_and_no_training_sentenc
     lines = "".join(json.dumps(row) + "\n" for row in prompts)
     (tmp_path / "prompts.jsonl").write_text(lines, encoding="utf-8")
     said: list[str] = []
-    scale = Scale(n_pieces=330, width=24, layers=1, epochs=2.0, steps=2)
+    runs = tuple(Run(openings=0.5, empty=0.2, other_text=o, steps=2, seed=0) for o in (True, False))
+    scale = Scale(n_pieces=330, width=24, layers=1, epochs=2.0, runs=runs)
     work = Build(text, tmp_path, 0, said.append, scale)
 
     build(work)

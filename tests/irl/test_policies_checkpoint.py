@@ -174,9 +174,12 @@ def test_the_hash_changes_with_one_byte_of_what_defines_the_model(
     assert files_sha256(changed) != files_sha256(store / "old")
 
 
-def test_the_hash_changes_when_two_files_change_places(tmp_path: Path):
-    for folder, names in (("one", ("a.json", "b.json")), ("other", ("b.json", "a.json"))):
+@pytest.mark.parametrize("names", [("b.json", "a.json"), ("a.json", "c.json")])
+def test_the_hash_changes_with_the_name_under_which_a_content_stands(
+    tmp_path: Path, names: tuple[str, str]
+):
+    for folder, written in (("one", ("a.json", "b.json")), ("other", names)):
         (tmp_path / folder).mkdir()
-        for name, content in zip(names, ("1", "2"), strict=True):
+        for name, content in zip(written, ("1", "2"), strict=True):
             (tmp_path / folder / name).write_text(content, encoding="utf-8")
     assert files_sha256(tmp_path / "one") != files_sha256(tmp_path / "other")

@@ -231,6 +231,7 @@ def test_end_tokens_of_the_generation_config_end_responses(tmp_path: Path):
     settings = pair.aligned.model.generation_config
     settings.update(eos_token_id=[EOS, 7])
     settings.save_pretrained(aligned)
-    pair = load_pair(str(aligned), str(reference))
-    assert pair.aligned.eos_ids == pair.eos_ids == {EOS, 7}
-    assert pair.reference.eos_ids == {EOS}
+    for ours, theirs in ((aligned, reference), (reference, aligned)):
+        assert load_pair(str(ours), str(theirs)).eos_ids == {EOS, 7}
+    assert load_pair(str(aligned), str(reference)).aligned.eos_ids == {EOS, 7}
+    assert load_pair(str(aligned), str(reference)).reference.eos_ids == {EOS}

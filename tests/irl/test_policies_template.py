@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from tokenizers import processors
+from tokenizers import normalizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from irl.errors import InputError
@@ -27,8 +27,9 @@ USERS_ONLY = "{{ raise_exception('only users may speak') }}"
 def tokenizer(
     adds: str = "<s> $A", template: str | None = None, **special: str | None
 ) -> PreTrainedTokenizerFast:
-    """The fake tokenizer with another post-processor, chat template or other special tokens."""
+    """The fake tokenizer, which keeps every space, with other additions to a text."""
     made = fakes.tokenizer()
+    made.backend_tokenizer.normalizer = normalizers.Lowercase()
     tokens = [("<s>", BOS), ("</s>", EOS)]
     made.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single=adds, special_tokens=[token for token in tokens if token[0] in adds]
@@ -159,6 +160,15 @@ def test_a_prompt_does_not_end_with_the_eos_that_the_tokenizer_adds():
     assert encode_prompt(made, "the cat") == (BOS, *bare(made, "the cat"))
 
 
+@pytest.mark.parametrize("adds", ["<s> $A", "<s> $A </s>"])
+def test_a_prompt_keeps_the_eos_that_it_was_written_with_once(adds: str):
+    made = tokenizer(adds)
+    assert encode_prompt(made, "the cat</s>") == (BOS, *bare(made, "the cat"), EOS)
+    encoded = encode_response(made, "the cat</s>", " sat", ENDS)
+    assert encoded.prompt_ids == (BOS, *bare(made, "the cat"), EOS)
+    assert once(encoded.response_ids, EOS)
+
+
 def test_another_end_token_closes_plain_text_too():
     made = tokenizer()
     bot = made.convert_tokens_to_ids("<bot>")
@@ -171,7 +181,7 @@ def test_what_a_template_writes_after_the_end_is_cut():
     made = tokenizer(template=NEWLINE_AFTER_THE_END)
     encoded = encode_response(made, CHAT, ANSWER, ENDS)
     assert encoded.prompt_ids == encode_prompt(made, CHAT)
-    assert EOS in encoded.prompt_ids
+    assert "</s> \n" in made.decode(encoded.prompt_ids)
     assert encoded.response_ids == (*bare(made, ANSWER), EOS)
 
 
