@@ -46,10 +46,10 @@ check: install
 	$(BIN)/lint-imports
 
 test: install
-	$(BIN)/pytest -n 2 -m "not slow and not slow_extra and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not slow_extra and not browser"
 
 test-all: install
-	$(BIN)/pytest -n 2 -m "not slow_extra"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow_extra"
 
 bench: install
 	$(BIN)/python -m tests.benchmarks

@@ -45,8 +45,7 @@ def render() -> None:
         st.subheader("Responses")
         st.caption(
             "Reward: the recovered one, out of fold, in units of beta, centred within the prompt. "
-            "Low and high: 95 % interval of the reward fitted to all prompts. Select a row to read "
-            "it in full."
+            "Low and high: its 95 % interval. Select a row to read it in full."
         )
         browse_responses(run.path)
 

@@ -163,8 +163,8 @@ def _aligned(work: Build) -> None:
     average = policies[0]
     with torch.no_grad():
         for name, weight in average.named_parameters():
-            others = [policy.get_parameter(name) for policy in policies]
-            weight.copy_(torch.stack(others).mean(0))
+            weights = [policy.get_parameter(name).data for policy in policies]
+            weight.copy_(torch.stack(weights).mean(0))
     tokenizer = AutoTokenizer.from_pretrained(work.folder / "reference")
     save_rounded(average, tokenizer, work.folder / "aligned")
 

@@ -11,7 +11,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from irl.errors import PolicyError
 
-_FILES = ("*.json", "*.safetensors", "*.model", "*.jinja", "*.txt")
+_FILES = ("*.json", "*.safetensors", "*.model", "*.jinja", "*.txt", "*.py")
 
 
 @dataclass(frozen=True)

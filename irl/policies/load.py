@@ -40,8 +40,12 @@ def load_full(location: Location, loading: Loading) -> Policy:
     return policy
 
 
-def load_adapter(location: Location, base: Policy, base_folder: Path) -> tuple[Policy, Policy]:
+def load_adapter(
+    location: Location, base: Policy, base_folder: Path, loading: Loading
+) -> tuple[Policy, Policy]:
     """An adapter over its base: (adapter on, adapter off), sharing the base's weights.
+
+    A tokenizer beside the adapter, as TRL saves it, is the aligned policy's; else the base's is.
 
     Raises:
         PolicyError: the adapter replaces whole modules, cannot be read, or the base with the
@@ -69,7 +73,9 @@ def load_adapter(location: Location, base: Policy, base_folder: Path) -> tuple[P
     wrapped.eval()
     _refuse_non_finite(wrapped, location.source)
     described = _describe(location, wrapped, location.folder, base_folder)
-    aligned = Policy(base.model, base.tokenizer, described)
+    own = (location.folder / "tokenizer_config.json").is_file()
+    tokenizer = _read_tokenizer(location, loading) if own else base.tokenizer
+    aligned = Policy(base.model, tokenizer, described)
     reference = Policy(base.model, base.tokenizer, base.checkpoint, wrapped.disable_adapter)
     if not torch.equal(before, _probe_logits(reference, probe)):
         raise PolicyError(

@@ -105,7 +105,7 @@ def _adapter_pair(location: Location, reference: str | None, loading: Loading) -
     base_location = locate_base(location, loading.reference_revision if reference is None else None)
     _check_revision(location, base_location, loading)
     base = load_full(base_location, loading)
-    aligned, off = load_adapter(location, base, base_location.folder)
+    aligned, off = load_adapter(location, base, base_location.folder, loading)
     if reference is None or _same_files(reference, base_location.folder, loading):
         return PolicyPair(aligned, off)
     return PolicyPair(aligned, _load_reference(reference, loading))

@@ -51,7 +51,7 @@ class TermFit:
     "[response]: predictions by the fit on the other folds, centred within the prompt, nats"
     low: Array
     high: Array
-    "[response]: 95 % interval of the prediction by all data, centred within the prompt, nats"
+    "[response]: 95 % interval of that prediction, over the prompts of the other folds, nats"
 
 
 def fit_terms(
@@ -69,20 +69,17 @@ def fit_terms(
     """
     catalogue = _Catalogue.of(texts, prompt, fitting)
     whole = _select(catalogue, returns, np.ones(len(texts), dtype=bool), fitting)
-    out_of_fold = np.zeros(len(texts))
+    held_out = np.zeros((3, len(texts)))
     for number in np.unique(fold):
         inside = fold == number
         if inside.all():
             break
         part = _select(catalogue, returns, ~inside, fitting)
-        if len(part.columns):
-            out_of_fold[inside] = catalogue.design.columns(part.columns).predict(part.weights)[
-                inside
-            ]
-    draws = _draws(whole, fitting.bootstrap_draws, seed)
-    low, high = _prediction_interval(catalogue.design.columns(whole.columns), draws)
+        design = catalogue.design.rows(inside).columns(part.columns)
+        held_out[:, inside] = _predictions(design, part, fitting.bootstrap_draws, seed)
     reward, order = catalogue.reward(whole)
-    return TermFit(reward, draws[:, order], catalogue.design.centre(out_of_fold), low, high)
+    draws = _draws(whole, fitting.bootstrap_draws, seed)
+    return TermFit(reward, draws[:, order], *held_out)
 
 
 @dataclass(frozen=True)
@@ -196,10 +193,12 @@ def _draws(selection: _Selection, n_draws: int, seed: int) -> Array:
     return np.concatenate([drawn, np.zeros((n_draws, 1))], axis=1)
 
 
-def _prediction_interval(design: Design, draws: Array) -> tuple[Array, Array]:
-    n_features = design.features.shape[1]
-    low, high = np.zeros(len(design.group)), np.zeros(len(design.group))
-    if n_features:
-        predicted = np.stack([design.predict(row) for row in draws[:, :n_features]])
-        low, high = np.quantile(predicted, [0.025, 0.975], axis=0)
-    return low, high
+def _predictions(design: Design, selection: _Selection, n_draws: int, seed: int) -> Array:
+    """Predictions of responses and their interval, [value | low | high, response], centred."""
+    n_features = len(selection.columns)
+    if not n_features:
+        return np.zeros((3, len(design.group)))
+    value = design.predict(selection.weights)
+    draws = _draws(selection, n_draws, seed)[:, :n_features]
+    low, high = np.quantile([design.predict(row) for row in draws], [0.025, 0.975], axis=0)
+    return np.stack([value, np.minimum(low, value), np.maximum(high, value)])
