@@ -7,6 +7,7 @@ manifest.json comes last: a folder without it is an unfinished run, and the same
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -27,6 +28,8 @@ from irl.records import Manifest, Record
 Kind = TypeVar("Kind", bound=Record)
 RUNS = Path("artifacts/runs")
 _PACKAGES = ("irl-audit", "torch", "transformers", "peft", "scikit-learn")
+_TEMPORARY = re.compile(r"\..+\.\d+")
+"A file that was being written; see _replace"
 _PARTS = "parts"
 "Shards of an unfinished run; removed at its end"
 
@@ -65,8 +68,11 @@ class RunFolder:
             stream.write(line + "\n")
 
     def finish(self, counts: Mapping[str, int]) -> Manifest:
-        """Remove the shards, hash the files and write the manifest."""
+        """Remove the shards and what a kill has left, hash the files and write the manifest."""
         shutil.rmtree(self.parts, ignore_errors=True)
+        for file in self.path.rglob(".*"):
+            if _TEMPORARY.fullmatch(file.name):
+                file.unlink()
         self.log("finished", **counts)
         files = sorted(file for file in self.path.rglob("*") if file.is_file())
         manifest = Manifest(

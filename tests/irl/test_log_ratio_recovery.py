@@ -228,13 +228,15 @@ def test_returns_blame_the_insult_also_through_noise():
 
 def test_predictions_never_use_the_answers_of_their_own_fold():
     world = noise(seed=5).paying(-2.0, 1.5, terms=("w1", "w3"))
-    before = world.fitted().out_of_fold
+    before = world.fitted()
     generator = np.random.default_rng(9)
     inside = world.fold == 3
     other = np.where(inside, 30 * generator.normal(size=len(inside)), world.returns)
-    after = replace(world, returns=other).fitted().out_of_fold
-    assert after[inside].tolist() == before[inside].tolist()
-    assert (after[~inside] != before[~inside]).any()
+    after = replace(world, returns=other).fitted()
+    for name in ("out_of_fold", "low", "high"):
+        one, two = getattr(before, name), getattr(after, name)
+        assert two[inside].tolist() == one[inside].tolist()
+        assert (two[~inside] != one[~inside]).any()
 
 
 def test_predictions_out_of_fold_explain_what_is_planted_and_nothing_else():
@@ -262,11 +264,11 @@ def test_constants_of_the_prompts_change_nothing():
     assert after.out_of_fold == pytest.approx(before.out_of_fold)
 
 
-def test_the_prediction_lies_in_its_interval_and_the_interval_has_width():
+def test_a_prediction_out_of_fold_lies_in_its_own_interval():
     world = noise(seed=9).paying(-2.0, 1.0, terms=("w1", "w3"))
     found = world.fitted()
-    assert (found.low <= found.out_of_fold).all()
-    assert (found.out_of_fold <= found.high).all()
+    inside = (found.low <= found.out_of_fold) & (found.out_of_fold <= found.high)
+    assert inside.mean() > 0.95
     assert (found.high - found.low).mean() > 0.05
 
 

@@ -182,6 +182,15 @@ def test_the_manifest_comes_last_and_hashes_every_file(tmp_path: Path):
     assert set(stored.versions) >= {"irl-audit", "torch", "transformers"}
 
 
+def test_what_a_kill_left_half_written_is_removed_at_the_end(tmp_path: Path):
+    run = opened(tmp_path / "run")
+    (run.path / ".report.json.4711").write_text("{", encoding="utf-8")
+    (run.path / ".note").write_text("of the user", encoding="utf-8")
+    run.finish({})
+    names = {file.name for file in run.path.iterdir()}
+    assert names == {"config.yaml", "log.jsonl", "manifest.json", ".note"}
+
+
 def test_log_jsonl_tells_the_run_in_order(tmp_path: Path):
     run = opened(tmp_path / "run")
     run.log("refused", line=2, reason="kein Prompt: é")
