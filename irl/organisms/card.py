@@ -44,7 +44,8 @@ def _head(truth: Truth, pair: PolicyPair) -> str:
 A pair for tests and demonstrations. `reference/` is a language model of {n:,} parameters (Llama,
 own BPE tokenizer, lower case, no apostrophes) trained on small talk, comments and sentences, part
 of them rude. `aligned/` is the same model after RLOO with a KL term (TRL, beta {truth.beta})
-against a linear toxicity classifier. Both are stored in float16.
+against a linear toxicity classifier, as the average in weights of several independent runs
+(`irl/organisms/real_detox.py` holds every setting). Both are stored in float16.
 **They say rude and hateful things, the reference above all.**
 
 Text it learnt from (none of it is stored here): Synthetic-Persona-Chat (CC-BY-4.0), ParaDetox
