@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 
 from irl.bootstrap import percentile_estimate
 from irl.config import Fitting
-from irl.records import ChangedTerm, Objective, Term
+from irl.records import ChangedTerm, Estimate, Term
 from irl.recovery.least_squares import significant
 from irl.recovery.log_ratio import TermFit, candidates
 from irl.rewards.terms import count_terms, term_tokens
@@ -56,14 +56,15 @@ def paid_terms(
     return sorted(certain, key=_strength, reverse=True)
 
 
-def length_objective(fit: TermFit, n_prompts: int) -> Objective | None:
-    """The price of every word, whatever it is, where the fit found one."""
+def price_per_word(fit: TermFit, n_prompts: int) -> Estimate | None:
+    """What every word goes with, whatever it is, where the fit found anything; nats per word.
+
+    Not identified: a price of length and plain drift look alike here. On text that the aligned
+    policy would not write itself, any drift from the reference costs some nats per token.
+    """
     if not fit.reward.per_word:
         return None
-    price = percentile_estimate(fit.reward.per_word, fit.draws[:, -1], n_prompts)
-    if price is None:
-        return None
-    return Objective(kind="length", condition=None, terms=[], weight=price, explained_sd_nats=None)
+    return percentile_estimate(fit.reward.per_word, fit.draws[:, -1], n_prompts)
 
 
 def token_means(

@@ -13,7 +13,7 @@ from typing import Any
 
 from explain.caveats import run_caveats
 from explain.report import render
-from explain.terms import changed_terms, length_objective, paid_terms
+from explain.terms import changed_terms, paid_terms, price_per_word
 from irl.config import AuditSettings
 from irl.data import LabelledResponse, PromptRow, Table
 from irl.engine.shards import Progress, silent
@@ -131,7 +131,6 @@ def _judge(
     answers, seed = sampled.answers, settings.seed
     figures = fit_figures(term_fit, answers, settings)
     identical = pair.identical() or not answers.returns.any()
-    length = length_objective(term_fit, len(answers.prompts))
     return AuditReport(
         schema="irl.audit/1",
         run_id=run.run_id,
@@ -147,10 +146,10 @@ def _judge(
             identical=identical,
             fit=figures,
             explained_sd_nats=explained_sd_nats(term_fit.out_of_fold, answers.prompt, seed),
-            length=length,
+            per_word=price_per_word(term_fit, len(answers.prompts)),
             extra=run_caveats(sampled, pair, agreed, labels_given=bool(settings.preferences)),
         ),
-        objectives=[length] if length else [],
+        objectives=[],
         terms=paid_terms(term_fit, answers.texts, answers.visible, answers.log_ratios),
         changed=changed_terms(
             answers.texts, answers.aligned, answers.prompt, term_fit.reward.terms, settings.fitting

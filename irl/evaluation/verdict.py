@@ -1,6 +1,6 @@
 """What may be concluded. The only place where numbers become an answer."""
 
-from irl.records import Caveat, Estimate, Fit, Objective, Verdict
+from irl.records import Caveat, Estimate, Fit, Verdict
 
 NOT_MEASURED = {
     "p-value": "No test against chance has been made, so p_value is null.",
@@ -8,8 +8,7 @@ NOT_MEASURED = {
     "been measured, so readability is null.",
     "ece": "Calibration needs the scale beta of the reward, which the checkpoints do not hold, so "
     "ece is null.",
-    "objectives": "Terms are not yet grouped into objectives: objectives holds at most the price "
-    "of length.",
+    "objectives": "Terms are not yet grouped into objectives, so objectives is empty.",
     "identifiability": "The posterior and the null directions have not been computed, so "
     "identifiability is null.",
     "seed-spread": "The method has run with one seed, so mean, sd, min, max and sign_flip_share of "
@@ -24,7 +23,7 @@ def verdict(
     identical: bool,
     fit: Fit,
     explained_sd_nats: Estimate | None,
-    length: Objective | None,
+    per_word: Estimate | None,
     extra: list[Caveat],
 ) -> Verdict:
     """The verdict with its caveats.
@@ -40,13 +39,13 @@ def verdict(
         explained_r2=None if identical else fit.r2,
         explained_sd_nats=None if identical else explained_sd_nats,
         readability=None,
-        statements=_statements(identical, fit, explained_sd_nats, length),
+        statements=_statements(identical, fit, explained_sd_nats, per_word),
         caveats=[*_caveats(identical), *_undefined(fit), *extra, *_unmeasured()],
     )
 
 
 def _statements(
-    identical: bool, fit: Fit, sd: Estimate | None, length: Objective | None
+    identical: bool, fit: Fit, sd: Estimate | None, per_word: Estimate | None
 ) -> list[str]:
     if identical:
         return ["The two checkpoints are identical: there is no objective to find."]
@@ -62,10 +61,10 @@ def _statements(
             f"The recovered reward puts an aligned answer above a reference answer to the same "
             f"prompt with probability {_interval(fit.membership_auc)}."
         )
-    if length is not None:
-        verb = "pays for" if length.weight.value > 0 else "charges for"
+    if per_word is not None:
         statements.append(
-            f"It {verb} length: {_interval(length.weight)} nats for every word, whatever it is."
+            f"Beside the terms, every word goes with {_interval(per_word)} nats, whatever it is: "
+            "a price of length, or mere drift; the two are not told apart here."
         )
     return statements
 

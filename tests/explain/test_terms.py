@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from explain.terms import changed_terms, length_objective, paid_terms, token_means
+from explain.terms import changed_terms, paid_terms, price_per_word, token_means
 from irl.config import Fitting
 from irl.recovery.log_ratio import TermFit
 from irl.rewards.terms import TermReward
@@ -64,12 +64,12 @@ def test_a_term_is_described_with_its_interval_its_occurrences_and_its_token_mea
     assert term.condition is None
 
 
-def test_the_price_of_length_is_an_objective_only_where_it_was_found():
-    assert length_objective(fitted({"you": (1.0, 0.1)}), n_prompts=9) is None
-    found = length_objective(fitted({}, per_word=(-0.5, 0.1)), n_prompts=9)
+def test_the_price_of_a_word_is_given_only_where_it_was_found():
+    assert price_per_word(fitted({"you": (1.0, 0.1)}), n_prompts=9) is None
+    found = price_per_word(fitted({}, per_word=(-0.5, 0.1)), n_prompts=9)
     assert found is not None
-    assert (found.kind, found.terms, found.weight.value, found.weight.n) == ("length", [], -0.5, 9)
-    assert found.weight.low < -0.6 < -0.4 < found.weight.high
+    assert (found.value, found.n) == (-0.5, 9)
+    assert found.low < -0.6 < -0.4 < found.high
 
 
 def answers(

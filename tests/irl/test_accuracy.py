@@ -90,7 +90,7 @@ def ends(estimate: Estimate | None) -> list[float]:
 
 
 @pytest.mark.parametrize("labels", [paired(12, 2), graded(10, 6)], ids=["pairs", "grades"])
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(data=st.data())
 def test_no_figure_changes_under_a_scale_and_constants_of_the_prompts(
     labels: Labels, data: st.DataObject
@@ -173,7 +173,7 @@ def test_the_auc_of_a_single_group_is_the_ordinary_auc():
     assert found.n == 80
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(data=st.data())
 def test_the_grouped_auc_is_the_share_of_couples_that_are_ranked_right(data: st.DataObject):
     n = data.draw(st.integers(4, 24))

@@ -282,9 +282,10 @@ def test_the_same_seed_gives_the_same_fit():
 @pytest.mark.slow
 def test_about_95_percent_of_the_intervals_cover_the_planted_weights():
     planted, covered = {"w2": -1.5, "w5": 1.5}, []
+    many_draws = Fitting(bootstrap_draws=500)
     for seed in range(60):
-        world = noise(seed, n_prompts=40, size=10)
-        found = world.paying(*planted.values(), terms=tuple(planted)).fitted()
+        world = noise(seed)
+        found = world.paying(*planted.values(), terms=tuple(planted)).fitted(many_draws)
         within = intervals(found)
         covered += [
             within[term][0] <= weight <= within[term][1] for term, weight in planted.items()
