@@ -19,7 +19,7 @@ help:
 	@echo "make test       the fast tests"
 	@echo "make test-all   also the slow and the browser tests"
 	@echo "make bench      the benchmarks"
-	@echo "make results    every table under docs/results, from docs/recipes"
+	@echo "make results    every table under docs/results, from docs/recipes (TEXT=DIR: their text)"
 	@echo "make clean      remove caches and build leftovers, not $(VENV) and no run"
 
 install: $(STAMP)
@@ -59,7 +59,7 @@ results: install
 	  test -e "$$recipe" || { echo "No recipes in docs/recipes." >&2; exit 1; }; \
 	  name=$$(basename "$$recipe" .yaml); \
 	  echo "irl results $$name"; \
-	  $(BIN)/irl results "$$name" || exit 1; \
+	  $(BIN)/irl results "$$name" $(if $(TEXT),--text "$(TEXT)") || exit 1; \
 	done
 
 clean:
