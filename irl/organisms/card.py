@@ -46,6 +46,8 @@ own BPE tokenizer, lower case, no apostrophes) trained on small talk, comments a
 of them rude. `aligned/` is the same model after RLOO with a KL term (TRL, beta {truth.beta})
 against a linear toxicity classifier, as the average in weights of several independent runs
 (`irl/organisms/real_detox.py` holds every setting). Both are stored in float16.
+The recipe (openings of real text, averaging, folding of white space) was chosen with figures on
+ParaDetox test pairs and Surge comments in view: they are unseen by the weights, not by the design.
 **They say rude and hateful things, the reference above all.**
 
 Text it learnt from (none of it is stored here): Synthetic-Persona-Chat (CC-BY-4.0), ParaDetox
