@@ -15,7 +15,6 @@ from explain.caveats import run_caveats
 from explain.report import render
 from explain.terms import changed_terms, paid_terms, price_per_word
 from irl.config import AuditSettings
-from irl.data import LabelledResponse, PromptRow, Table
 from irl.engine.shards import Progress, silent
 from irl.evaluation.drift import drift
 from irl.evaluation.fit import explained_sd_nats
@@ -26,7 +25,7 @@ from irl.jobs.clock import Clock, peak_memory_bytes
 from irl.jobs.recovery import fit_figures, fit_reward, write_recovered
 from irl.jobs.scoring import (
     Sampled,
-    pair_inputs,
+    input_hashes,
     prompts_of,
     sample_and_score,
 )
@@ -81,7 +80,9 @@ def run_audit(
     prompts, labels = prompts_of(settings), read_labels(settings.preferences)
     with clock.stage("loading"):
         pair = pair or load_pair(settings.aligned, settings.reference, settings.loading)
-    inputs = _inputs(settings, pair, prompts, labels)
+    inputs = input_hashes(pair, prompts, labels)
+    if settings.gate:
+        inputs["gate"] = file_sha256(Path(settings.gate))
     run = open_run("audit", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         report = read_record(run.path / "report.json", AuditReport)
@@ -105,19 +106,6 @@ def run_audit(
     run.write_text("report.html", render(report))
     run.finish(sampled.counts)
     return Audit(run, report, was_finished=False)
-
-
-def _inputs(
-    settings: AuditSettings,
-    pair: PolicyPair,
-    prompts: Table[PromptRow],
-    labels: list[Table[LabelledResponse]],
-) -> dict[str, str]:
-    inputs = {**pair_inputs(pair), "prompts": prompts.sha256}
-    inputs |= {table.source: table.sha256 for table in labels}
-    if settings.gate:
-        inputs["gate"] = file_sha256(Path(settings.gate))
-    return inputs
 
 
 def _judge(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from irl.bootstrap import codes
 from irl.config import RecoverSettings
 from irl.data import LabelledResponse, RefusedRow, Table, read_preferences
 from irl.engine.local import Workshop, score_pair, sums
@@ -80,19 +80,12 @@ def _encoder(
 
 def labels_of(source: str, rows: Sequence[LabelledResponse], lengths: Sequence[int]) -> Labels:
     """The labels of rows as arrays; lengths are in whatever unit the caller counts."""
+    pairs = [row.pair_id for row in rows]
     return Labels(
         source=source,
         label=np.array([row.label for row in rows]),
-        prompt=_numbers([row.prompt_id for row in rows]),
-        pair=_numbers([row.pair_id for row in rows]),
-        cluster=_numbers([row.cluster for row in rows]),
+        prompt=codes([row.prompt_id for row in rows]),
+        pair=np.where([name is None for name in pairs], -1, codes(pairs)),
+        cluster=codes([row.cluster for row in rows]),
         length=np.array(lengths, dtype=np.float64),
-    )
-
-
-def _numbers(names: Sequence[str | None]) -> NDArray[np.int64]:
-    """Numbers for names; None becomes -1."""
-    number: dict[str, int] = {}
-    return np.array(
-        [-1 if name is None else number.setdefault(name, len(number)) for name in names], dtype=int
     )

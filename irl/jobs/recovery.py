@@ -10,7 +10,7 @@ from irl.jobs.agreement import agreement, read_labels
 from irl.jobs.answers import Answers, Recovered
 from irl.jobs.clock import Clock
 from irl.jobs.scoring import (
-    pair_inputs,
+    input_hashes,
     prompts_of,
     sample_and_score,
     say_finished,
@@ -48,8 +48,7 @@ def recover(
     quiet_libraries()
     prompts, labels = prompts_of(settings), read_labels(settings.preferences)
     pair = load_pair(settings.aligned, settings.reference, settings.loading)
-    inputs = {**pair_inputs(pair), "prompts": prompts.sha256}
-    inputs |= {table.source: table.sha256 for table in labels}
+    inputs = input_hashes(pair, prompts, labels)
     run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         say_finished(run)

@@ -1,11 +1,12 @@
 """The job `irl score`: sample from a pair, score under both, write the run folder."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from irl.config import ScoreSettings
-from irl.data import PromptRow, RefusedRow, Table, read_prompts
+from irl.data import LabelledResponse, PromptRow, RefusedRow, Table, read_prompts
 from irl.engine.local import Workshop, sample_pair, score_pair
 from irl.engine.shards import Progress, silent
 from irl.errors import InputError
@@ -47,7 +48,7 @@ def score(
     quiet_libraries()
     rows = prompts_of(settings)
     pair = load_pair(settings.aligned, settings.reference, settings.loading)
-    inputs = {**pair_inputs(pair), "prompts": rows.sha256}
+    inputs = input_hashes(pair, rows)
     run = open_run("score", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         say_finished(run)
@@ -63,11 +64,15 @@ def say_finished(run: RunFolder) -> None:
     _LOG.warning("The run in %s is finished; --fresh repeats it.", run.path)
 
 
-def pair_inputs(pair: PolicyPair) -> dict[str, str]:
-    """The hashes that name a pair."""
+def input_hashes(
+    pair: PolicyPair, prompts: Table[PromptRow], labels: Sequence[Table[LabelledResponse]] = ()
+) -> dict[str, str]:
+    """The hashes of everything that a run reads."""
     return {
         "aligned": pair.aligned.checkpoint.sha256,
         "reference": pair.reference.checkpoint.sha256,
+        "prompts": prompts.sha256,
+        **{table.source: table.sha256 for table in labels},
     }
 
 
