@@ -3,11 +3,10 @@
 Caches are keyed by path and time of change: run files are replaced whole, never edited.
 """
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +15,10 @@ import streamlit as st
 from pydantic import ValidationError
 
 from dashboard import RUNS_VARIABLE
+from explain.shading import COLUMNS as SHADED
+from explain.shading import Colour, scale_nats
+from explain.tokens import Answer, answer
+from explain.words import readable_prompt
 from irl.errors import RunError
 from irl.records import AuditReport
 from irl.runs import RUNS, ListedRun, list_runs
@@ -64,6 +67,8 @@ class Run:
     report: AuditReport | None
     problem: str | None
     "why there is no report, as a sentence"
+    example: bool
+    "made for readers, and tracked with the code"
 
 
 @dataclass(frozen=True)
@@ -110,13 +115,65 @@ def responses(
         RunError: the run has no such table, or it cannot be read.
     """
     file = run / "responses.parquet"
-    changed = _changed(file)
-    if changed is None:
-        raise RunError("This run has no responses.parquet.")
-    page = _responses(str(file), changed, source, order, number)
+    page = _responses(str(file), _known(file), source, order, number)
     if isinstance(page, str):
         raise RunError(page)
     return page
+
+
+def response(run: Path, response_id: str) -> dict[str, Any]:
+    """One row of a run's responses, whatever page it stands on.
+
+    Raises:
+        RunError: the run has no such response, or its table cannot be read.
+    """
+    file = run / "responses.parquet"
+    row = _row(file, _known(file), response_id)
+    missing = [name for name in COLUMNS if name not in row]
+    if missing:
+        raise RunError(f"responses.parquet lacks the columns {', '.join(missing)}.")
+    return row | {"prompt": readable_prompt(row["prompt"] or "")}
+
+
+def tokens(run: Path, response_id: str) -> Answer:
+    """The tokens of one response with their nats.
+
+    Raises:
+        RunError: the run holds none, or they cannot be read.
+    """
+    file = run / "tokens.parquet"
+    row = _row(file, _known(file), response_id)
+    try:
+        return answer(response(run, response_id), row)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"The tokens of this response cannot be read ({error}).") from error
+
+
+def scale(run: Path, colour: Colour) -> float:
+    """Where full colour stands, for every response of a run alike.
+
+    Raises:
+        RunError: the run holds no tokens, or they cannot be read.
+    """
+    file = run / "tokens.parquet"
+    found = _scale(str(file), _known(file), colour)
+    if isinstance(found, str):
+        raise RunError(found)
+    return found
+
+
+def _known(file: Path) -> int:
+    changed = _changed(file)
+    if changed is None:
+        raise RunError(f"This run has no {file.name}.")
+    return changed
+
+
+def _row(file: Path, changed: int, response_id: str) -> dict[str, Any]:
+    row = _one_row(str(file), changed, response_id)
+    if isinstance(row, str):
+        raise RunError(row)
+    return row
 
 
 def _listed(root: Path) -> list[ListedRun]:
@@ -152,6 +209,7 @@ def _run(listed: ListedRun) -> Run:
         created=manifest.created if manifest else None,
         report=report,
         problem=problem,
+        example=listed.path.parent == EXAMPLES,
     )
 
 
@@ -193,11 +251,34 @@ def _responses(
         number = min(max(number, 1), n_pages)
         here = wanted.slice((number - 1) * PAGE_SIZE, PAGE_SIZE)
         rows = table.select(list(COLUMNS)).take(here)
-        prompts = pa.array([_readable(text) for text in rows["prompt"].to_pylist()], pa.string())
+        prompts = pa.array(
+            [readable_prompt(text or "") for text in rows["prompt"].to_pylist()], pa.string()
+        )
         rows = rows.set_column(rows.column_names.index("prompt"), "prompt", prompts)
         return Page(rows, number, n_pages, len(wanted))
     except (OSError, pa.ArrowException) as error:
         return f"responses.parquet cannot be read ({error})."
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _one_row(file: str, changed: int, response_id: str) -> dict[str, Any] | str:
+    """The row of a response, or a sentence that says why there is none."""
+    del changed  # part of the key only
+    try:
+        rows = pq.read_table(file, filters=pc.field("response_id") == response_id).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        return f"{Path(file).name} cannot be read ({error})."
+    return rows[0] if rows else f"{Path(file).name} has no response of this id."
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _scale(file: str, changed: int, colour: Colour) -> float | str:
+    """Where full colour stands, or a sentence that says why nobody knows."""
+    del changed  # part of the key only
+    try:
+        return scale_nats(pq.read_table(file, columns=[SHADED[colour]]), colour)
+    except (OSError, KeyError, TypeError, pa.ArrowException) as error:
+        return f"{Path(file).name} cannot be read ({error})."
 
 
 def _wanted(table: pa.Table, source: str | None, order: Order) -> pa.Array:
@@ -209,19 +290,6 @@ def _wanted(table: pa.Table, source: str | None, order: Order) -> pa.Array:
     if key is None:
         return rows
     return rows.take(pc.sort_indices(table.take(rows), sort_keys=[key]))
-
-
-def _readable(prompt: str | None) -> str | None:
-    """A chat, which is stored as JSON, as people write it down; anything else as it is."""
-    if prompt is None or not prompt.startswith("[{"):
-        return prompt
-    try:
-        turns = [(turn["role"], turn["content"]) for turn in json.loads(prompt)]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return prompt
-    if len(turns) == 1:
-        return str(turns[0][1])
-    return "\n".join(f"{role}: {content}" for role, content in turns)
 
 
 def _changed(file: Path) -> int | None:

@@ -37,6 +37,12 @@ def _input_facts(
             "refused-rows",
             f"{refused} input rows could not be used; log.jsonl names each with its reason.",
         )
+    if agreed.untyped:
+        yield (
+            "condition-needs-prompt-type",
+            "The recovered reward pays for some terms only in one type of prompt; "
+            f"{agreed.untyped} labelled responses have no prompt_type, so there it does not.",
+        )
     if not labels_given:
         yield (
             "not-measured-accuracy",

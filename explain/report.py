@@ -1,14 +1,35 @@
 """report.html: the audit on one self-contained page, for people.
 
-Everything that comes from a model or a file is untrusted text: jinja2 escapes all of it.
+Everything that comes from a model or a file is untrusted text: jinja2 escapes all of it, and the
+page's policy lets no script run but the two that are named there by their hash.
 """
 
 import json
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
 
+import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
 
+from explain.exhibit import Exhibit, read_exhibit
+from explain.figures import ENOUGH_ANSWERS, MAX_TERMS, kl_by_position, terms_forest
+from explain.shading import NAMES, gradient, shade
+from explain.words import KINDS, READABILITY, condition_in_words
+from irl.errors import RunError
 from irl.records import AuditReport, Estimate
+from irl.runs import read_record
 
+MISSING: Final = "not measured"
+UNMEASURED: Final = "not-measured-"
+"How the codes of caveats about missing figures begin"
+TABLE_TERMS: Final = 60
+FONT: Final = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 _ENVIRONMENT = Environment(
     loader=PackageLoader("explain"),
     autoescape=True,
@@ -16,19 +37,49 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-MISSING = "not measured"
 
 
-def render(report: AuditReport) -> str:
-    """The page as one string; it loads nothing from outside."""
+def render(report: AuditReport, exhibit: Exhibit | None = None) -> str:
+    """The page as one string; it loads nothing from outside.
+
+    Args:
+        report: the audit.
+        exhibit: a pair of answers to show, if there is one.
+    """
+    caveats = report.verdict.caveats
+    missing = [row for row in caveats if row.code.startswith(UNMEASURED)]
+    scripts = [_plotly(), _asset("figures.js")]
     template = _ENVIRONMENT.get_template("report.html.j2")
     return template.render(
         report=report,
-        estimate=estimate,
-        found=found_in_words(report.verdict.objective_found),
+        exhibit=exhibit,
+        caveats=[row for row in caveats if row not in missing],
+        missing=missing,
+        figures={name: _figure(drawn) for name, drawn in _figures(report).items()},
+        scripts=scripts,
+        hashes=[_hash(script) for script in scripts],
+        style=_asset("report.css"),
         settings=json.dumps(report.settings, indent=1, ensure_ascii=False),
-        widest=max((abs(term.weight) for term in report.terms), default=1.0) or 1.0,
+        **_WORDS,
     )
+
+
+def render_run(run: Path) -> str:
+    """The page of a finished run folder, as its audit wrote it.
+
+    Raises:
+        RunError: its report.json is missing or damaged.
+    """
+    report = read_record(run / "report.json", AuditReport)
+    return render(report, exhibit_if_any(run))
+
+
+def exhibit_if_any(run: Path) -> Exhibit | None:
+    """The exhibit of a run folder; None where its tables cannot give one."""
+    try:
+        return read_exhibit(run)
+    except RunError:
+        return None
 
 
 def estimate(value: Estimate | None, digits: int = 3) -> str:
@@ -43,4 +94,53 @@ def estimate(value: Estimate | None, digits: int = 3) -> str:
 
 def found_in_words(found: bool | None) -> str:
     """The verdict's answer in words."""
-    return {None: "not decided", True: "an objective was found", False: "no objective"}[found]
+    return {None: "not decided", True: "found", False: "none found"}[found]
+
+
+def _figures(report: AuditReport) -> dict[str, go.Figure]:
+    """The figures of the page, by name."""
+    drawn = {}
+    if report.terms:
+        drawn["terms"] = terms_forest(report.terms)
+    if report.drift is not None and report.drift.by_position:
+        drawn["positions"] = kl_by_position(report.drift.by_position)
+    return drawn
+
+
+def _figure(figure: go.Figure) -> Markup:
+    """A figure as JSON that cannot close the script element which holds it."""
+    figure.update_layout(template=go.layout.Template(), font={"family": FONT, "size": 13})
+    return Markup(figure.to_json().replace("<", "\\u003c"))
+
+
+@cache
+def _plotly() -> Markup:
+    return Markup(get_plotlyjs())
+
+
+def _asset(name: str) -> Markup:
+    """A style or script of our own."""
+    return Markup(files("explain").joinpath("templates", name).read_text(encoding="utf-8"))
+
+
+def _hash(script: str) -> str:
+    """What a content security policy calls a script by."""
+    return "sha256-" + b64encode(sha256(script.encode()).digest()).decode()
+
+
+_WORDS: Final[dict[str, Any]] = {
+    "estimate": estimate,
+    "found_in_words": found_in_words,
+    "condition_in_words": condition_in_words,
+    "shade": shade,
+    "gradient": gradient(),
+    "kinds": KINDS,
+    "readability": READABILITY,
+    "colours": NAMES,
+    "scorers": {"log_ratio": "log-ratio", "recovered": "recovered reward"},
+    "font": Markup(FONT),
+    "max_terms": MAX_TERMS,
+    "table_terms": TABLE_TERMS,
+    "enough_answers": ENOUGH_ANSWERS,
+}
+"What the template calls its words and helpers by"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from explain.report import estimate, found_in_words
+from explain.words import printable
 from irl.records import Accuracy, AuditReport, RecoveryReport
 
 TERMS_SHOWN = 10
@@ -11,11 +12,6 @@ TERMS_SHOWN = 10
 def summary(report: AuditReport) -> str:
     """Plain text; characters that a terminal would act on are escaped."""
     return "\n".join(printable(line) for line in _lines(report))
-
-
-def printable(text: str) -> str:
-    """Escape control characters: terms, tokens and paths come from models and files."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _lines(report: AuditReport) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What a fitted term reward says: which terms are paid for, and which merely changed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,47 +9,66 @@ from scipy.sparse import csr_matrix
 
 from irl.bootstrap import percentile_estimate
 from irl.config import Fitting
-from irl.records import ChangedTerm, Estimate, Term
+from irl.records import ChangedTerm, Estimate, PromptCondition, Term
+from irl.recovery.catalogue import candidates
 from irl.recovery.least_squares import significant
-from irl.recovery.log_ratio import TermFit, candidates
+from irl.recovery.log_ratio import TermFit
+from irl.rewards.conditions import TypedPrompt, applies
 from irl.rewards.terms import count_terms, term_tokens
 
 Array = NDArray[np.float64]
 MAX_CHANGED = 30
 
 
-def paid_terms(
-    fit: TermFit, texts: Sequence[str], pieces: Sequence[Sequence[str]], log_ratios: Sequence[Array]
-) -> list[Term]:
+@dataclass(frozen=True)
+class Said:
+    """Responses that a reward was fitted to."""
+
+    texts: Sequence[str]
+    pieces: Sequence[Sequence[str]]
+    'the text of each token, "" for tokens that are no text'
+    log_ratios: Sequence[Array]
+    "of each token, nats"
+    asked: Sequence[TypedPrompt] | None = None
+    "the prompt of each; needed where a term is conditional"
+
+    def under(self, condition: PromptCondition | None) -> "Said":
+        """The answers to the prompts that meet a condition."""
+        if condition is None or self.asked is None:
+            return self
+        at = [n for n, one in enumerate(self.asked) if applies(condition, one.text, one.type)]
+        return Said(
+            [self.texts[n] for n in at],
+            [self.pieces[n] for n in at],
+            [self.log_ratios[n] for n in at],
+        )
+
+
+def paid_terms(fit: TermFit, said: Said) -> list[Term]:
     """The terms of a fit whose interval excludes 0, strongest first.
 
     Strength is the end of the interval nearest to 0, so that a rare term with a wide interval does
-    not lead the list by chance.
-
-    Args:
-        fit: the fitted reward.
-        texts: the responses it was fitted to.
-        pieces: the text of each response's tokens, "" for tokens that are no text.
-        log_ratios: log-ratio of each token, nats.
+    not lead the list by chance. A conditional term is counted, and its tokens averaged, only in
+    answers to prompts that meet its condition.
     """
     terms = fit.reward.terms
-    occurrences = np.asarray(count_terms(texts, terms).sum(0)).ravel()
-    means = token_means(terms, pieces, log_ratios)
+    conditions = fit.reward.conditions or (None,) * len(terms)
+    occurrences, means = _counted(terms, conditions, said)
     described = [
         Term(
             term=term,
             weight=weight,
             low=float(low),
             high=float(high),
-            occurrences=int(n),
-            condition=None,
-            token_mean_nats=means.get(term),
+            occurrences=occurrences[term, condition],
+            condition=condition,
+            token_mean_nats=means.get((term, condition)),
         )
-        for term, weight, (low, high), n in zip(
+        for term, weight, (low, high), condition in zip(
             terms,
             fit.reward.weights,
             np.quantile(fit.draws[:, : len(terms)], [0.025, 0.975], axis=0).T,
-            occurrences,
+            conditions,
             strict=True,
         )
     ]
@@ -111,6 +131,26 @@ def changed_terms(
         )
         for at in strongest
     ]
+
+
+Priced = tuple[str, PromptCondition | None]
+
+
+def _counted(
+    terms: Sequence[str], conditions: Sequence[PromptCondition | None], said: Said
+) -> tuple[dict[Priced, int], dict[Priced, float]]:
+    """Occurrences and token means of each term, where its condition is met."""
+    occurrences: dict[Priced, int] = {}
+    means: dict[Priced, float] = {}
+    for condition in dict.fromkeys(conditions):
+        pairs = zip(terms, conditions, strict=True)
+        own = [term for term, its in pairs if its == condition]
+        part = said.under(condition)
+        counts = np.asarray(count_terms(part.texts, own).sum(0)).ravel()
+        occurrences |= {(term, condition): int(n) for term, n in zip(own, counts, strict=True)}
+        found = token_means(own, part.pieces, part.log_ratios)
+        means |= {(term, condition): mean for term, mean in found.items()}
+    return occurrences, means
 
 
 def _strength(term: Term) -> float:

@@ -78,6 +78,24 @@ class Fitting(Settings):
     bootstrap_draws: int = Field(500, ge=100)
 
 
+class Deciding(Settings):
+    """From what effect on it is called an objective, in the prompts where it applies.
+
+    Every fine-tune explains its own log-ratio better than chance, so a p value alone decides
+    nothing. The thresholds come from fine-tuned nulls: docs/results/nulls.json.
+    """
+
+    min_r2: float = Field(0.3, ge=0, lt=1)
+    "share of the within-prompt variance that the objective explains out of fold"
+    min_sd_nats: float = Field(0.5, ge=0)
+    "standard deviation of what it moves within prompts"
+    max_p: float = Field(0.01, gt=0, lt=1)
+    "by sign flips of whole prompts"
+    max_terms: int = Field(10, ge=1)
+    draws: int = Field(9999, ge=999)
+    "of the sign flips"
+
+
 class ScoreSettings(Settings):
     """What sampling and scoring a pair needs."""
 
@@ -108,6 +126,7 @@ class AuditSettings(RecoverSettings):
 
     gate: str | None = None
     trained_with: TrainedWith = "unknown"
+    deciding: Deciding = Deciding()
 
 
 BUNDLED_PAIR = Path(__file__).parents[1] / "artifacts" / "models" / "real-detox"

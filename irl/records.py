@@ -312,6 +312,8 @@ class Truth(Record):
     objective: str
     definition: str
     terms: list[TruthTerm]
+    per_word: float = 0.0
+    "planted price of every word, nats"
     condition: PromptCondition | None
     decoys: list[str]
     trained_with: str
@@ -321,6 +323,8 @@ class Truth(Record):
     "mean true reward of reference answers"
     gold_after: Estimate
     "mean true reward of aligned answers"
+    gold_gain: Estimate | None = None
+    "after minus before, on the same prompts"
     gold_optimum: float
     "of the exact KL-regularised optimum, by self-normalised reweighting of reference answers"
     effective_sample_size: float

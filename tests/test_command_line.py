@@ -170,11 +170,13 @@ def test_an_audit_writes_every_file_of_the_run_folder_and_no_other(audited: Audi
     manifest = Manifest.model_validate_json((audited.out / "manifest.json").read_bytes())
     assert set(manifest.files) == RUN_FILES - {"log.jsonl", "manifest.json"}
     assert manifest.counts["responses"] == 2 * 4 * len(PROMPTS)
+    assert {event["kind"] for event in events(audited.out, "candidate")} == {"term", "length"}
 
 
 def test_an_audit_prints_its_summary_and_where_the_page_is(audited: Audited):
     assert audited.done.out.startswith(f"Audit {audited.report.run_id}\n")
-    assert "Objective: not decided" in audited.done.out
+    assert audited.report.verdict.objective_found is not None
+    assert "\nObjective: " in audited.done.out
     assert f"Report: {audited.out / 'report.html'}" in audited.done.out
     assert (audited.out / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
@@ -197,12 +199,10 @@ def test_the_report_holds_what_was_asked_and_what_was_found(audited: Audited, in
 
 
 REASONS = {
-    r"verdict\.objective_found": "verdict-not-calibrated",
-    r"verdict\.p_value": "not-measured-p-value",
-    r"verdict\.readability": "not-measured-readability",
+    r"verdict\.(objective_found|readability)": "too-few-prompts",
+    r"verdict\.(p_value|explained_r2|explained_sd_nats)": "too-few-prompts|identical-checkpoints",
     r"(fit|recovery\.\d+)\.spearman_with_log_ratio": "constant-reward|too-few-prompts",
     r"fit\.(membership_auc|r2)|recovery\.\d+\.auc": "too-few-prompts",
-    r"verdict\.(explained_r2|explained_sd_nats)": "too-few-prompts",
     r"drift": "too-few-prompts",
     r"accuracy\.\d+\.ece": "not-measured-ece",
     r"aspects_r2": "not-measured-aspects",
@@ -360,7 +360,7 @@ def test_identical_checkpoints_have_no_objective(inputs: Inputs, tmp_path: Path)
     [
         ("{path: drift.sequence_kl_nats, max: 1.0e+6, on: high}", 0),
         ("{path: drift.sequence_kl_nats, max: -1}", 1),
-        ("{path: verdict.p_value, max: 1}", 1),
+        ("{path: aspects_r2, max: 1}", 1),
     ],
     ids=["kept", "over", "not measured"],
 )

@@ -1,20 +1,21 @@
-"""One run: the verdict and what stands against it, then terms, agreement, drift, responses."""
+"""One run: verdict and caveats first, then objectives, terms, agreement, drift, responses."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import streamlit as st
 
-from dashboard import figures, loading
+from dashboard import loading
 from dashboard.selection import Selection
-from dashboard.widgets.plain import estimate, fact, nats, table
+from dashboard.widgets.plain import estimate, nats, table
 from dashboard.widgets.responses import browse_responses
 from dashboard.widgets.run_choice import choose_run
-from explain.report import found_in_words
-from irl.records import Accuracy, AuditReport, Caveat, Drift, Estimate, Term
+from dashboard.widgets.verdict import show_objectives, show_verdict
+from explain import figures
+from explain.words import condition_in_words
+from irl.records import Accuracy, AuditReport, Drift, Estimate, Term
 
-UNMEASURED: Final = "not-measured-"
-"How the codes of caveats about missing figures begin"
 SCORERS: Final = {"log_ratio": "log-ratio", "recovered": "recovered reward"}
 FIGURES: Final = {
     "preference": "pairs ranked as labelled",
@@ -33,7 +34,9 @@ def render() -> None:
     if not found:
         st.info("There is no run yet; the page Runs says how to make one.")
         return
-    name = choose_run(list(found), Selection.from_query(st.query_params))
+    selection = Selection.from_query(st.query_params)
+    examples = {name for name, run in found.items() if run.example}
+    name = choose_run(list(found), examples, selection)
     if name is None:
         return
     run = found[name]
@@ -45,9 +48,9 @@ def render() -> None:
         st.subheader("Responses")
         st.caption(
             "Reward: the recovered one, out of fold, in units of beta, centred within the prompt. "
-            "Low and high: its 95 % interval. Select a row to read it in full."
+            "Low and high: its 95 % interval. Select a row to read it token by token."
         )
-        browse_responses(run.path)
+        browse_responses(run.path, replace(selection, run=name))
 
 
 def _problem(run: loading.Run) -> None:
@@ -57,35 +60,11 @@ def _problem(run: loading.Run) -> None:
 
 
 def _report(report: AuditReport) -> None:
-    _verdict(report)
+    show_verdict(report)
+    show_objectives(report.objectives)
     _terms(report.terms)
     _agreement(report.accuracy)
     _drift(report.drift)
-
-
-def _verdict(report: AuditReport) -> None:
-    verdict, pair = report.verdict, report.pair
-    st.title(f"Objective: {found_in_words(verdict.objective_found)}")
-    with st.container(horizontal=True, gap="medium"):
-        fact("aligned", pair.aligned.source)
-        fact("reference", pair.reference.source)
-        fact("trained with", pair.trained_with)
-        fact("created", report.created.replace("T", " ").replace("+00:00", " UTC"))
-    with st.container(border=True):
-        for statement in verdict.statements or ["The verdict makes no statement."]:
-            st.text(statement)
-    st.subheader("What stands against it")
-    missing = [row for row in verdict.caveats if row.code.startswith(UNMEASURED)]
-    _caveats([row for row in verdict.caveats if row not in missing])
-    if missing:
-        with st.expander(f"Not measured ({len(missing)})"):
-            _caveats(missing)
-
-
-def _caveats(caveats: list[Caveat]) -> None:
-    with st.container(gap="xsmall"):
-        for caveat in caveats:
-            st.text(f"• {caveat.text}")
 
 
 def _terms(terms: list[Term]) -> None:
@@ -109,7 +88,7 @@ def _terms(terms: list[Term]) -> None:
 
 
 def _term_row(term: Term) -> dict[str, Any]:
-    return term.model_dump() | {"condition": figures.condition_in_words(term.condition)}
+    return term.model_dump() | {"condition": condition_in_words(term.condition)}
 
 
 def _term_columns() -> dict[str, Any]:

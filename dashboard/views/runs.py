@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import loading
 from dashboard.widgets.plain import table
 from explain.report import found_in_words
+from explain.words import kinds_in_words
 
 OPEN_KEY: Final = "open_run"
 _text = st.column_config.TextColumn
@@ -35,8 +36,9 @@ def _nothing_yet() -> None:
         st.text(str(root))
 
 
-def _row(run: loading.Run) -> dict[str, str | None]:
+def _row(run: loading.Run) -> dict[str, object]:
     report = run.report
+    r2 = report.verdict.explained_r2 if report else None
     return {
         "open": "Open",
         "name": run.name,
@@ -44,6 +46,9 @@ def _row(run: loading.Run) -> dict[str, str | None]:
         "command": run.command,
         "created": run.created,
         "verdict": found_in_words(report.verdict.objective_found) if report else "",
+        "objectives": kinds_in_words(report.objectives) if report else "",
+        "explained_r2": r2.value if r2 else None,
+        "kind": "example" if run.example else "run",
         "aligned": report.pair.aligned.source if report else "",
         "reference": report.pair.reference.source if report else "",
     }
@@ -55,6 +60,11 @@ def _columns() -> dict[str, object]:
         "name": _text("run"),
         "state": _text("state"),
         "verdict": _text("verdict", help="Whether an objective was found."),
+        "objectives": _text("objectives", help="The kinds of objective that the verdict names."),
+        "explained_r2": st.column_config.NumberColumn(
+            "explained R²", format="%.2f", help="Out of fold, within prompts."
+        ),
+        "kind": _text("kind", help="Examples come with the code."),
         "created": st.column_config.DatetimeColumn("created (UTC)", format="YYYY-MM-DD HH:mm"),
         "aligned": _text("aligned", width="medium"),
         "reference": _text("reference", width="medium"),

@@ -16,17 +16,25 @@ def fact(label: str, text: str) -> None:
         st.text(text)
 
 
-def estimate(label: str, value: Estimate, digits: int) -> None:
-    """A number with its interval and n."""
-    interval = f"{value.low:.{digits}f} to {value.high:.{digits}f}, n = {value.n}"
+def figure(label: str, value: str | None, note: str | None = None, *, border: bool = True) -> None:
+    """A large number or word of our own, with a smaller note below it."""
     st.metric(
         label,
-        f"{value.value:.{digits}f}",
-        delta=interval,
+        "–" if value is None else value,
+        delta="not measured" if value is None else note,
         delta_color="off",
         delta_arrow="off",
-        border=True,
+        border=border,
     )
+
+
+def estimate(label: str, value: Estimate | None, digits: int, *, border: bool = True) -> None:
+    """A number with its interval and n."""
+    if value is None:
+        figure(label, None, border=border)
+        return
+    interval = f"{value.low:.{digits}f} to {value.high:.{digits}f}, n = {value.n}"
+    figure(label, f"{value.value:.{digits}f}", interval, border=border)
 
 
 def table(

@@ -1,32 +1,47 @@
-"""The responses of a run: pages of a table, and the chosen one in full."""
+"""The responses of a run: pages of a table, and the one in the URL token by token."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
 
-from dashboard.loading import ORDERS, Order, Page, responses
-from dashboard.widgets.plain import nats, table
+from dashboard import loading
+from dashboard.loading import ORDERS, Order, Page
+from dashboard.selection import Selection
+from dashboard.tokens import show_tokens
+from dashboard.widgets.plain import fact, nats, table
+from explain.shading import NAMES
 from irl.errors import RunError
 
 SOURCES: Final = {"all": None, "aligned": "aligned", "reference": "reference"}
+COLOUR_KEY: Final = "tokens_colour"
+NOTES: Final = {
+    "paid_for": "Paid for: the recovered reward, laid on the tokens that carry it. That is a "
+    "choice; only the sum over a response is a matter of fact.",
+    "value_gained": "Value gained: each token's log-ratio. It says where the policy decided, not "
+    "what is paid for.",
+}
 _text, _number = st.column_config.TextColumn, st.column_config.NumberColumn
 
 
-def browse_responses(run: Path) -> None:
+def browse_responses(run: Path, selection: Selection) -> None:
     """Choose, turn pages, read."""
     source, order = _choose()
     page_key = f"page of {run.name}, {source}, {order}"
+    number = st.session_state.get(page_key, 1)
     try:
-        page = responses(run, source=source, order=order, number=st.session_state.get(page_key, 1))
+        page = loading.responses(run, source=source, order=order, number=number)
     except RunError as error:
         st.text(str(error))
         return
-    chosen = _show(page, f"{page_key}, {page.number}")
+    _show(page, f"{page_key}, {page.number}", selection)
     st.pagination(page.n_pages, key=page_key)
     st.caption(f"{page.n_responses} responses")
-    for at in chosen:
-        _in_full(page.rows.slice(at, 1).to_pylist()[0])
+    if selection.response is not None:
+        _read(run, selection.response, selection)
 
 
 def _choose() -> tuple[str | None, Order]:
@@ -41,8 +56,8 @@ def _choose() -> tuple[str | None, Order]:
     return SOURCES[source], order
 
 
-def _show(page: Page, key: str) -> list[int]:
-    """The table; the rows that are selected in it."""
+def _show(page: Page, key: str, selection: Selection) -> None:
+    """The table; the row of the response in the URL is marked, and a click puts one there."""
     columns = {
         "prompt": _text("prompt", width="medium"),
         "response": _text("response", width="large"),
@@ -53,19 +68,76 @@ def _show(page: Page, key: str) -> list[int]:
         "reward_low_nats": nats("low"),
         "reward_high_nats": nats("high"),
     }
-    state = table(
+    names = page.rows["response_id"].to_pylist()
+    marked = [at for at, name in enumerate(names) if name == selection.response]
+    st.session_state[key] = {"selection": {"rows": marked}}
+    table(
         page.rows,
         columns,
         height="content",
         key=key,
-        on_select="rerun",
+        on_select=partial(_follow_row, key, names, selection),
         selection_mode="single-row",
     )
-    rows: list[int] = state["selection"]["rows"]
-    return rows
 
 
-def _in_full(row: dict[str, Any]) -> None:
-    for name in ("prompt", "response"):
-        st.caption(name)
-        st.code(row[name], language=None, wrap_lines=True)
+def _follow_row(key: str, names: Sequence[str], selection: Selection) -> None:
+    rows = st.session_state[key]["selection"]["rows"]
+    _go(replace(selection, response=names[rows[0]] if rows else None))
+
+
+def _follow_colour(selection: Selection) -> None:
+    _go(replace(selection, colour=st.session_state[COLOUR_KEY]))
+
+
+def _go(selection: Selection) -> None:
+    """The URL is the one truth about what is shown, so that links and the back button work."""
+    st.query_params.from_dict(selection.to_query())
+
+
+def _read(run: Path, response_id: str, selection: Selection) -> None:
+    """One response: its prompt, its figures and its tokens in colour."""
+    try:
+        row = loading.response(run, response_id)
+    except RunError as error:
+        st.text(str(error))
+        return
+    with st.container(border=True):
+        _facts(row)
+        st.caption("prompt")
+        st.code(row["prompt"], language=None, wrap_lines=True)
+        try:
+            _tokens(run, selection, response_id)
+        except RunError as error:
+            st.caption("response")
+            st.code(row["response"], language=None, wrap_lines=True)
+            st.text(str(error))
+
+
+def _facts(row: dict[str, Any]) -> None:
+    with st.container(horizontal=True, gap="medium"):
+        fact("response", row["response_id"])
+        fact("source", row["source"])
+        fact("log-ratio, nats", f"{row['log_ratio_nats']:+.2f}")
+        if row["reward_nats"] is not None:
+            interval = f"{row['reward_low_nats']:+.2f} to {row['reward_high_nats']:+.2f}"
+            fact("reward, nats", f"{row['reward_nats']:+.2f} ({interval})")
+        fact("tokens", str(row["n_tokens"]))
+
+
+def _tokens(run: Path, selection: Selection, response_id: str) -> None:
+    answer = loading.tokens(run, response_id)
+    colour = selection.colour
+    scale = loading.scale(run, colour)
+    st.session_state[COLOUR_KEY] = colour
+    st.segmented_control(
+        "Colour by",
+        list(NAMES),
+        format_func=lambda name: NAMES[name],
+        required=True,
+        key=COLOUR_KEY,
+        on_change=_follow_colour,
+        args=(selection,),
+    )
+    st.caption(f"{NOTES[colour]} Point at a token for its exact values.")
+    show_tokens(answer, colour, scale)

@@ -1,6 +1,6 @@
 """Which run is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import streamlit as st
@@ -10,13 +10,20 @@ from dashboard.selection import Selection
 KEY: Final = "chosen_run"
 
 
-def choose_run(names: Sequence[str], selection: Selection) -> str | None:
+def choose_run(names: Sequence[str], examples: Collection[str], selection: Selection) -> str | None:
     """The run to show: the one in the URL, the newest if it names none, None if it is unknown."""
     chosen = selection.run or names[0]
     known = chosen in names
     st.session_state[KEY] = chosen if known else None
     index = 0 if known else None  # None would let the reader clear the choice
-    st.selectbox("Run", names, index=index, key=KEY, on_change=_follow_choice)
+    st.selectbox(
+        "Run",
+        names,
+        index=index,
+        format_func=lambda name: f"{name} (example)" if name in examples else name,
+        key=KEY,
+        on_change=_follow_choice,
+    )
     if known:
         return chosen
     st.warning("There is no run of this name here; choose one above.")

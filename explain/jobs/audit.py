@@ -1,7 +1,8 @@
 """The job `irl audit`: two checkpoints in, report.json, report.html and a gate out.
 
 1. Load the pair; sample K answers per prompt from both sides; score each under both.
-2. Recover: a sparse term reward fitted to the summed log-ratios, within prompts, cross-fitted.
+2. Find objectives: few terms, length or one condition on the prompt that explain enough.
+   Recover: a sparse term reward fitted to the summed log-ratios, within prompts, cross-fitted.
 3. Judge: fit out of fold; agreement with given labels, of the log-ratio and of the recovered
    reward; drift; terms paid for, and terms that merely changed.
 4. Write the tables, the reward and the reports; hold the report against the gate.
@@ -12,16 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from explain.caveats import run_caveats
-from explain.report import render
-from explain.terms import changed_terms, paid_terms, price_per_word
+from explain.report import exhibit_if_any, render
+from explain.terms import Said, changed_terms, paid_terms, price_per_word
 from irl.config import AuditSettings
 from irl.engine.shards import Progress, silent
 from irl.evaluation.drift import drift
 from irl.evaluation.fit import explained_sd_nats
 from irl.evaluation.gate import apply_gate, read_gate
+from irl.evaluation.objectives import Findings
 from irl.evaluation.verdict import verdict
 from irl.jobs.agreement import Agreement, agreement, read_labels
 from irl.jobs.clock import Clock, peak_memory_bytes
+from irl.jobs.objectives import search
 from irl.jobs.recovery import fit_figures, fit_reward, write_recovered
 from irl.jobs.scoring import (
     Sampled,
@@ -88,12 +91,15 @@ def run_audit(
         report = read_record(run.path / "report.json", AuditReport)
         return Audit(run, report, was_finished=True)
     sampled = sample_and_score(run, pair, prompts, settings, clock, progress)
+    with clock.stage("objectives"):
+        findings = search(run, sampled.answers, settings)
     with clock.stage("recovery"):
-        term_fit = fit_reward(run, sampled.answers, settings)
+        term_fit = fit_reward(run, sampled.answers, settings, findings.where)
     with clock.stage("scoring"):
         agreed = agreement(run, pair, term_fit.reward, labels, settings, progress)
     with clock.stage("evaluation"):
-        report = _judge(run, pair, sampled, term_fit, agreed, settings)
+        recovered = _Recovered(findings, term_fit, agreed)
+        report = _judge(run, pair, sampled, recovered, settings)
     with clock.stage("writing"):
         write_recovered(run, sampled.answers, term_fit, settings)
     update = {
@@ -103,20 +109,27 @@ def run_audit(
     }
     report = report.model_copy(update=update)
     run.write_text("report.json", report.to_json())
-    run.write_text("report.html", render(report))
+    run.write_text("report.html", render(report, exhibit_if_any(run.path)))
     run.finish(sampled.counts)
     return Audit(run, report, was_finished=False)
+
+
+@dataclass(frozen=True)
+class _Recovered:
+    findings: Findings
+    term_fit: TermFit
+    agreed: Agreement
 
 
 def _judge(
     run: RunFolder,
     pair: PolicyPair,
     sampled: Sampled,
-    term_fit: TermFit,
-    agreed: Agreement,
+    recovered: _Recovered,
     settings: AuditSettings,
 ) -> AuditReport:
     answers, seed = sampled.answers, settings.seed
+    findings, term_fit, agreed = recovered.findings, recovered.term_fit, recovered.agreed
     figures = fit_figures(term_fit, answers, settings)
     identical = pair.identical() or not answers.returns.any()
     return AuditReport(
@@ -131,14 +144,19 @@ def _judge(
             trained_with=settings.trained_with,
         ),
         verdict=verdict(
+            findings,
+            settings,
             identical=identical,
             fit=figures,
-            explained_sd_nats=explained_sd_nats(term_fit.out_of_fold, answers.prompt, seed),
+            terms_sd_nats=explained_sd_nats(term_fit.out_of_fold, answers.prompt, seed),
             per_word=price_per_word(term_fit, len(answers.prompts)),
             extra=run_caveats(sampled, pair, agreed, labels_given=bool(settings.preferences)),
         ),
-        objectives=[],
-        terms=paid_terms(term_fit, answers.texts, answers.visible, answers.log_ratios),
+        objectives=[] if identical else findings.objectives,
+        terms=paid_terms(
+            term_fit,
+            Said(answers.texts, answers.visible, answers.log_ratios, answers.asked_of),
+        ),
         changed=changed_terms(
             answers.texts, answers.aligned, answers.prompt, term_fit.reward.terms, settings.fitting
         ),

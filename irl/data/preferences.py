@@ -9,13 +9,14 @@ A row is, in this order, whichever it has the columns for:
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
 from irl.data.prompts import (
     PROMPT_NAMES,
+    TYPE_NAME,
     Prompt,
     answer,
     continued,
@@ -23,12 +24,14 @@ from irl.data.prompts import (
     prompt_id,
     prompt_in,
     text,
+    type_in,
 )
 from irl.data.rows import Cells, Columns, RowError, Table, read_table
 
+_PROMPTS = (*PROMPT_NAMES, "messages")
 _COLUMNS = Columns(
     (("chosen", "rejected"), ("completion", "label"), ("text", "label")),
-    optional=(*PROMPT_NAMES, "messages"),
+    optional=(*_PROMPTS, TYPE_NAME),
 )
 _HH_HUMAN, _HH_ASSISTANT = "Human:", "\n\nAssistant:"
 _WORDS = {"true": 1.0, "false": 0.0}
@@ -48,6 +51,8 @@ class LabelledResponse:
     "shared by the responses of one row; None for unpaired rows"
     cluster: str
     "the unit of the bootstrap: the prompt; where that is empty, the pair or the row"
+    prompt_type: str | None = None
+    "the kind of prompt, where the source names one"
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,12 @@ def read_preferences(source: str | Path) -> Table[LabelledResponse]:
     Raises:
         InputError: the source cannot be read, lacks the columns or has no usable row.
     """
-    return read_table(source, _COLUMNS, _labelled)
+    return read_table(source, _COLUMNS, _typed)
+
+
+def _typed(line: int, cells: Cells) -> tuple[LabelledResponse, ...]:
+    kind = type_in(cells)
+    return tuple(replace(row, prompt_type=kind) for row in _labelled(line, cells))
 
 
 def _labelled(line: int, cells: Cells) -> tuple[LabelledResponse, ...]:
@@ -74,7 +84,7 @@ def _labelled(line: int, cells: Cells) -> tuple[LabelledResponse, ...]:
         case {"chosen": _, "rejected": _}:
             return _compared(line, cells)
         case {"completion": completion, "label": label}:
-            given = prompt_in(cells, _COLUMNS.optional)
+            given = prompt_in(cells, _PROMPTS)
             prompt, response = answer("" if given is None else given, completion, "completion")
             return (_labelled_response(line, prompt, response, _number(label), None),)
         case {"text": words, "label": label}:
@@ -105,7 +115,7 @@ def _compared(line: int, cells: Cells) -> tuple[LabelledResponse, ...]:
 
 
 def _comparison(cells: Cells) -> _Comparison:
-    prompt = prompt_in(cells, _COLUMNS.optional)
+    prompt = prompt_in(cells, _PROMPTS)
     chosen, rejected = cells["chosen"], cells["rejected"]
     match _kind(chosen, "chosen"), _kind(rejected, "rejected"):
         case "text", "text":

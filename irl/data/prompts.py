@@ -14,6 +14,7 @@ Messages: TypeAlias = tuple[dict[str, str], ...]
 Prompt: TypeAlias = str | Messages
 
 PROMPT_NAMES = ("prompt", "question", "input")
+TYPE_NAME = "prompt_type"
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,14 @@ class PromptRow:
     line: int
     prompt_id: str
     prompt: Prompt
+    prompt_type: str | None = None
+    "the kind of prompt, where the source names one: an objective may apply to one kind alone"
 
 
 def read_prompts(source: str | Path) -> Table[PromptRow]:
     """Read the column `prompt`, else `question`, else `input`; repeated prompts are refused.
+
+    The optional column `prompt_type` names the kind of each prompt.
 
     Args:
         source: a .jsonl, .json, .parquet or .csv file, or a hub dataset id `owner/name[:split]`.
@@ -34,7 +39,7 @@ def read_prompts(source: str | Path) -> Table[PromptRow]:
     Raises:
         InputError: the source cannot be read, lacks the column or has no usable row.
     """
-    columns = Columns(tuple((name,) for name in PROMPT_NAMES))
+    columns = Columns(tuple((name,) for name in PROMPT_NAMES), optional=(TYPE_NAME,))
     first_lines: dict[str, int] = {}
     return read_table(source, columns, partial(_prompt_row, first_lines))
 
@@ -61,6 +66,16 @@ def prompt_in(cells: Cells, names: tuple[str, ...] = PROMPT_NAMES) -> Prompt | N
             value = cells[name]
             return chat(value, name) if isinstance(value, list) else text(value, name)
     return None
+
+
+def type_in(cells: Cells) -> str | None:
+    """Read the optional `prompt_type`; null and the empty cell of a CSV file are no type.
+
+    Raises:
+        RowError: it is something else than text.
+    """
+    value = cells.get(TYPE_NAME)
+    return None if value is None else text(value, TYPE_NAME) or None
 
 
 def text(value: object, name: str) -> str:
@@ -139,7 +154,7 @@ def _prompt_row(first_lines: dict[str, int], line: int, cells: Cells) -> tuple[P
     first = first_lines.setdefault(name, line)
     if first != line:
         raise RowError(f"same prompt as line {first}")
-    return (PromptRow(line, name, prompt),)
+    return (PromptRow(line, name, prompt, type_in(cells)),)
 
 
 def _message(value: object, name: str) -> dict[str, str]:

@@ -1,14 +1,14 @@
 """What may be concluded. The only place where numbers become an answer."""
 
+from irl.config import AuditSettings
+from irl.evaluation import statements
+from irl.evaluation.objectives import Findings
+from irl.evaluation.readability import readability
 from irl.records import Caveat, Estimate, Fit, Verdict
 
 NOT_MEASURED = {
-    "p-value": "No test against chance has been made, so p_value is null.",
-    "readability": "Whether the log-ratio can be read as a reward, or only as an order, has not "
-    "been measured, so readability is null.",
     "ece": "Calibration needs the scale beta of the reward, which the checkpoints do not hold, so "
     "ece is null.",
-    "objectives": "Terms are not yet grouped into objectives, so objectives is empty.",
     "identifiability": "The posterior and the null directions have not been computed, so "
     "identifiability is null.",
     "seed-spread": "The method has run with one seed, so mean, sd, min, max and sign_flip_share of "
@@ -16,102 +16,111 @@ NOT_MEASURED = {
     "aspects": "No aspects were declared, so aspects is empty and aspects_r2 null.",
 }
 "Parts of the report that this version leaves unmeasured"
+_IDENTICAL = Caveat(
+    code="identical-checkpoints",
+    text="Both checkpoints give every token the same probability, so there is nothing to measure.",
+)
+_ALWAYS = [
+    Caveat(
+        code="on-distribution-only",
+        text="The log-ratio speaks of answers that these policies give; it loses accuracy out "
+        "of distribution (2409.03650).",
+    ),
+    Caveat(
+        code="up-to-prompt-constant",
+        text="Rewards are known up to a constant of each prompt and in units of the unknown "
+        "beta; rewards of different prompts cannot be compared.",
+    ),
+]
+_TOO_FEW = Caveat(
+    code="too-few-prompts",
+    text="Intervals need answers to two prompts at least, and objectives are judged on other "
+    "prompts than those they are chosen on; what too few prompts leave open is null.",
+)
+_CONSTANT = Caveat(
+    code="constant-reward",
+    text="The recovered reward is the same for all answers to a prompt, so it has no rank.",
+)
+_NO_VARIANCE = Caveat(
+    code="constant-log-ratio",
+    text="All answers to a prompt have the same log-ratio, so there is no variance to explain.",
+)
 
 
 def verdict(
+    findings: Findings,
+    settings: AuditSettings,
     *,
     identical: bool,
     fit: Fit,
-    explained_sd_nats: Estimate | None,
+    terms_sd_nats: Estimate | None,
     per_word: Estimate | None,
     extra: list[Caveat],
 ) -> Verdict:
     """The verdict with its caveats.
 
-    `objective_found` stays null: any fine-tune explains its own log-ratio better than chance, and
-    the effect size that separates an objective from that has not been calibrated. Identical
-    checkpoints are the exception, where nothing can have been learnt.
+    Its figures are those of the strongest candidate. Any fine-tune explains its own log-ratio
+    better than chance, so that an objective is found takes an effect size beside the p value.
+
+    Args:
+        findings: the search for objectives.
+        settings: the thresholds, and what the user says of the training.
+        identical: the checkpoints are the same, so nothing can have been learnt.
+        fit: how well all terms together stand in for the log-ratio.
+        terms_sd_nats: how far they move the responses of a prompt.
+        per_word: what every word goes with beside them.
+        extra: caveats of the input and the pair.
     """
-    found = False if identical else None
+    if identical:
+        return _of_identical([*_undefined(fit), *extra])
+    best = findings.best
+    measured = best is not None and best.r2 is not None
+    found = best.found if best is not None and measured else None
+    reading = None if found is None else readability(settings.trained_with, found=found)
+    said = list(statements.of_findings(findings, settings.deciding))
+    priced = any(one.kind == "length" for one in findings.objectives)
+    said += statements.of_fit(fit, terms_sd_nats, None if priced else per_word)
     return Verdict(
         objective_found=found,
-        p_value=None,
-        explained_r2=None if identical else fit.r2,
-        explained_sd_nats=None if identical else explained_sd_nats,
-        readability=None,
-        statements=_statements(identical, fit, explained_sd_nats, per_word),
-        caveats=[*_caveats(identical), *_undefined(fit), *extra, *_unmeasured()],
+        p_value=best.p_value if best is not None and measured else None,
+        explained_r2=best.r2 if best else None,
+        explained_sd_nats=best.sd_nats if best and measured else None,
+        readability=reading.readability if reading else None,
+        statements=said,
+        caveats=[
+            *([reading.caveat] if reading else []),
+            *_ALWAYS,
+            *_undefined(fit, findings),
+            *extra,
+            *_unmeasured(),
+        ],
     )
 
 
-def _statements(
-    identical: bool, fit: Fit, sd: Estimate | None, per_word: Estimate | None
-) -> list[str]:
-    if identical:
-        return ["The two checkpoints are identical: there is no objective to find."]
-    statements = []
-    if fit.r2 is not None and sd is not None:
-        statements.append(
-            f"Term counts explain {_interval(fit.r2)} of the within-prompt variance of the "
-            f"summed log-ratio on prompts they were not fitted to, a movement of "
-            f"{_interval(sd)} nats (sd) per response; {fit.r2.n} prompts."
-        )
-    if fit.membership_auc is not None:
-        statements.append(
-            f"The recovered reward puts an aligned answer above a reference answer to the same "
-            f"prompt with probability {_interval(fit.membership_auc)}."
-        )
-    if per_word is not None:
-        statements.append(
-            f"Beside the terms, every word goes with {_interval(per_word)} nats, whatever it is: "
-            "a price of length, or mere drift; the two are not told apart here."
-        )
-    return statements
+def _of_identical(caveats: list[Caveat]) -> Verdict:
+    reading = readability("unknown", found=False)
+    return Verdict(
+        objective_found=False,
+        p_value=None,
+        explained_r2=None,
+        explained_sd_nats=None,
+        readability=reading.readability,
+        statements=["The two checkpoints are identical: there is no objective to find."],
+        caveats=[_IDENTICAL, *caveats, *_unmeasured()],
+    )
 
 
-def _caveats(identical: bool) -> list[Caveat]:
-    if identical:
-        return [
-            Caveat(
-                code="identical-checkpoints",
-                text="Both checkpoints give every token the same probability.",
-            )
-        ]
-    return [
-        Caveat(
-            code="verdict-not-calibrated",
-            text="Any fine-tune explains its own log-ratio better than chance; the effect size "
-            "that separates an objective from that is not calibrated yet, so objective_found is "
-            "null.",
-        ),
-        Caveat(
-            code="on-distribution-only",
-            text="The log-ratio speaks of answers that these policies give; it loses accuracy out "
-            "of distribution (2409.03650).",
-        ),
-        Caveat(
-            code="up-to-prompt-constant",
-            text="Rewards are known up to a constant of each prompt and in units of the unknown "
-            "beta; rewards of different prompts cannot be compared.",
-        ),
-    ]
-
-
-def _undefined(fit: Fit) -> list[Caveat]:
-    if fit.membership_auc is None:
-        code = "too-few-prompts"
-        why = "Intervals need answers to two prompts at least, so fit and drift are null."
-    elif fit.spearman_with_log_ratio is None:
-        code = "constant-reward"
-        why = "The recovered reward is the same for all answers to a prompt, so it has no rank."
-    else:
-        return []
-    return [Caveat(code=code, text=why)]
+def _undefined(fit: Fit, findings: Findings | None = None) -> list[Caveat]:
+    """Why figures are null; `findings` only where they were looked for."""
+    if fit.membership_auc is None or (findings is not None and findings.best is None):
+        return [_TOO_FEW]
+    missing = []
+    if findings is not None and findings.best is not None and findings.best.r2 is None:
+        missing.append(_NO_VARIANCE)
+    if fit.spearman_with_log_ratio is None:
+        missing.append(_CONSTANT)
+    return missing
 
 
 def _unmeasured() -> list[Caveat]:
     return [Caveat(code=f"not-measured-{code}", text=text) for code, text in NOT_MEASURED.items()]
-
-
-def _interval(estimate: Estimate) -> str:
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"

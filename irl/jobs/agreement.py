@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from irl.bootstrap import codes
 from irl.config import RecoverSettings
@@ -17,6 +18,7 @@ from irl.jobs.encoding import encode_rows, log_refused, within
 from irl.policies.pair import PolicyPair
 from irl.policies.template import as_chat, encode_response
 from irl.records import Accuracy
+from irl.rewards.conditions import TypedPrompt
 from irl.rewards.terms import TermReward
 from irl.runs import RunFolder
 from irl.tensors import TokenSequence
@@ -28,6 +30,8 @@ class Agreement:
 
     rows: list[Accuracy]
     refused: list[RefusedRow]
+    untyped: int = 0
+    "labelled rows without a prompt type, where the reward asks for one"
 
 
 def read_labels(sources: Sequence[str]) -> list[Table[LabelledResponse]]:
@@ -49,6 +53,7 @@ def agreement(
     """Score all labelled responses under both policies and by the recovered reward."""
     rows: list[Accuracy] = []
     refused: list[RefusedRow] = []
+    untyped = 0
     for number, table in enumerate(tables):
         kept, sequences, left_out = encode_rows(table.rows, _encoder(pair, settings), table.source)
         left_out = [*table.refused, *left_out]
@@ -58,12 +63,27 @@ def agreement(
         scored = score_pair(pair, sequences, work, f"preferences{number}")
         scores = {
             "log_ratio": sums(scored, "aligned_nats") - sums(scored, "reference_nats"),
-            "recovered": reward([row.response for row in kept]).numpy(),
+            "recovered": recovered_scores(reward, kept),
         }
         lengths = [len(sequence.response_ids) for sequence in sequences]
         labels = labels_of(Path(table.source).name, kept, lengths)
         rows += [accuracy(name, given, labels, settings.seed) for name, given in scores.items()]
-    return Agreement(rows, refused)
+        untyped += without_type(reward, kept)
+    return Agreement(rows, refused, untyped)
+
+
+def recovered_scores(reward: TermReward, rows: Sequence[LabelledResponse]) -> NDArray[np.float64]:
+    """The recovered reward of labelled responses to their own prompts."""
+    prompts = [TypedPrompt.of(row.prompt, row.prompt_type) for row in rows]
+    scores: NDArray[np.float64] = reward([row.response for row in rows], prompts).numpy()
+    return scores
+
+
+def without_type(reward: TermReward, rows: Sequence[LabelledResponse]) -> int:
+    """How many rows lack the prompt type that the reward asks for."""
+    if not any(condition.prompt_type for condition in reward.conditional):
+        return 0
+    return sum(row.prompt_type is None for row in rows)
 
 
 def _encoder(

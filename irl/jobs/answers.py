@@ -1,6 +1,7 @@
 """Answers of both policies with their nats, and the two tables that every run writes."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from irl.data import Prompt
+from irl.data import Prompt, PromptRow
 from irl.policies.pair import PolicyPair
 from irl.policies.pieces import Pieces, response_text
+from irl.rewards.conditions import TypedPrompt
 
 Array = NDArray[np.float64]
 
@@ -22,6 +24,7 @@ class Answers:
     prompts: list[Prompt]
     "the distinct prompts"
     prompt_ids: list[str]
+    prompt_types: list[str | None]
     prompt: NDArray[np.int64]
     "prompt number of each response"
     source: list[str]
@@ -58,6 +61,17 @@ class Answers:
             for row in zip(self.token_ids, self.pieces, strict=True)
         ]
 
+    @cached_property
+    def asked(self) -> list[TypedPrompt]:
+        """The distinct prompts, as conditions look at them."""
+        pairs = zip(self.prompts, self.prompt_types, strict=True)
+        return [TypedPrompt.of(prompt, kind) for prompt, kind in pairs]
+
+    @cached_property
+    def asked_of(self) -> list[TypedPrompt]:
+        """The prompt of each response, as conditions look at it."""
+        return [self.asked[at] for at in self.prompt]
+
     def fold(self, n_folds: int) -> NDArray[np.int64]:
         """The fold of each response: a hash of its prompt, so that a prompt is never split."""
         numbers = np.array([int(name, 16) % n_folds for name in self.prompt_ids])
@@ -76,18 +90,15 @@ class Recovered:
 
 
 def collect(
-    pair: PolicyPair,
-    prompts: list[Prompt],
-    prompt_ids: list[str],
-    sampled: pa.Table,
-    scored: pa.Table,
+    pair: PolicyPair, rows: Sequence[PromptRow], sampled: pa.Table, scored: pa.Table
 ) -> Answers:
     """Bring sampled tokens and their nats together."""
     tokenizer, pieces = pair.tokenizer, Pieces(pair.tokenizer)
     token_ids = sampled["token_ids"].to_pylist()
     return Answers(
-        prompts=prompts,
-        prompt_ids=prompt_ids,
+        prompts=[row.prompt for row in rows],
+        prompt_ids=[row.prompt_id for row in rows],
+        prompt_types=[row.prompt_type for row in rows],
         prompt=sampled["prompt"].to_numpy(),
         source=sampled["source"].to_pylist(),
         texts=[response_text(tokenizer, ids) for ids in token_ids],

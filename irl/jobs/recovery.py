@@ -5,6 +5,7 @@ from pathlib import Path
 
 from irl.config import RecoverSettings
 from irl.engine.shards import Progress, silent
+from irl.evaluation.conditions import PromptSet
 from irl.evaluation.fit import fit
 from irl.jobs.agreement import agreement, read_labels
 from irl.jobs.answers import Answers, Recovered
@@ -19,6 +20,7 @@ from irl.jobs.scoring import (
 from irl.policies.pair import load_pair
 from irl.policies.quiet import quiet_libraries
 from irl.records import Accuracy, Fit, RecoveryReport
+from irl.recovery.catalogue import Conditioned
 from irl.recovery.log_ratio import TermFit, fit_terms
 from irl.runs import RunFolder, open_run, read_record
 
@@ -63,11 +65,29 @@ def recover(
     return RecoveredRun(run, report)
 
 
-def fit_reward(run: RunFolder, answers: Answers, settings: RecoverSettings) -> TermFit:
-    """Fit the reward by the settings' method and store it in the run."""
-    fold = answers.fold(settings.fitting.n_folds)
+def fit_reward(
+    run: RunFolder,
+    answers: Answers,
+    settings: RecoverSettings,
+    where: PromptSet | None = None,
+) -> TermFit:
+    """Fit the reward by the settings' method and store it in the run.
+
+    Args:
+        run: where the reward is stored.
+        answers: what it is fitted to.
+        settings: how.
+        where: prompts under whose condition words are offered as well.
+    """
+    conditioned = Conditioned(where.condition, where.mask[answers.prompt]) if where else None
     term_fit = fit_terms(
-        answers.texts, answers.returns, answers.prompt, fold, settings.fitting, settings.seed
+        answers.texts,
+        answers.returns,
+        answers.prompt,
+        answers.fold(settings.fitting.n_folds),
+        settings.fitting,
+        settings.seed,
+        conditioned,
     )
     term_fit.reward.save(run.path / "reward", "terms", method=settings.method)
     return term_fit
@@ -89,7 +109,10 @@ def write_recovered(
         term_fit.low,
         term_fit.high,
         answers.fold(settings.fitting.n_folds),
-        [term_fit.reward.paid_for(row) for row in answers.visible],
+        [
+            term_fit.reward.paid_for(row, asked)
+            for row, asked in zip(answers.visible, answers.asked_of, strict=True)
+        ],
     )
     write_tables(run, answers, recovered)
 

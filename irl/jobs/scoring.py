@@ -114,9 +114,7 @@ def sample_and_score(
             TokenSequence(encoded[at], tuple(ids)) for at, ids in zip(*columns, strict=True)
         ]
         scored = score_pair(pair, sequences, work)
-        answers = collect(
-            pair, [row.prompt for row in rows], [row.prompt_id for row in rows], drawn, scored
-        )
+        answers = collect(pair, rows, drawn, scored)
     return Sampled(answers, refused, _counts(answers, pair, refused))
 
 

@@ -1,15 +1,18 @@
-"""Alignment of a small policy by TRL: RLOO with the KL to the reference in its reward."""
+"""Alignment of a small policy by TRL: RLOO with the KL to the reference in its reward, or DPO."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from datasets import Dataset
+from peft import LoraConfig, PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from trl import RLOOConfig, RLOOTrainer
+from trl import DPOConfig, DPOTrainer, RLOOConfig, RLOOTrainer
 
-TextReward = Callable[[Sequence[str]], torch.Tensor]
+TextReward = Callable[[Sequence[str], Sequence[str]], torch.Tensor]
+"(prompts as the policy sees them, answers) to rewards"
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,12 @@ class Training:
     seed: int
     folder: Path
     "scratch space of the trainer"
+    learning_rate: float = 3e-4
+    batch: int = 128
+    answers_per_prompt: int = 8
+    max_tokens: int = 28
+    adapter: bool = False
+    "train a LoRA adapter instead of the weights"
 
 
 def align_rloo(
@@ -30,36 +39,25 @@ def align_rloo(
     prompts: Sequence[str],
     reward: TextReward,
     training: Training,
-) -> PreTrainedModel:
+) -> PreTrainedModel | PeftModel:
     """Maximise E[reward(y)] - beta KL(policy || reference), in place; returns the policy.
 
     REINFORCE leave-one-out (2402.14740), fully on-policy. `prompts` are ready-made strings, to
-    which the tokenizer adds BOS; `reward` sees the answer alone.
+    which the tokenizer adds BOS.
     """
 
-    def reward_function(completions: list[str], **_: object) -> list[float | None]:
-        return [float(value) for value in reward(completions)]
+    def reward_function(
+        prompts: list[str], completions: list[str], **_: object
+    ) -> list[float | None]:
+        return [float(value) for value in reward(prompts, completions)]
 
     config = RLOOConfig(
-        output_dir=str(training.folder),
-        per_device_train_batch_size=128,
-        num_generations=8,
-        max_completion_length=28,
-        beta=training.beta,
+        per_device_train_batch_size=training.batch,
+        num_generations=training.answers_per_prompt,
+        max_completion_length=training.max_tokens,
         max_steps=training.steps,
-        learning_rate=3e-4,
-        lr_scheduler_type="cosine",
-        warmup_steps=20,
-        adam_beta2=0.98,
-        max_grad_norm=1.0,
-        gradient_checkpointing=False,
-        bf16=False,
-        logging_steps=20,
-        save_strategy="no",
-        report_to="none",
-        use_cpu=not torch.cuda.is_available(),
-        disable_tqdm=True,
-        seed=training.seed,
+        adam_beta2=0.999,
+        **_common(training),
     )
     trainer = RLOOTrainer(
         model=model,
@@ -67,7 +65,59 @@ def align_rloo(
         args=config,
         train_dataset=Dataset.from_dict({"prompt": list(prompts)}),
         processing_class=tokenizer,
+        peft_config=_lora() if training.adapter else None,
+    )
+    trainer.train()
+    aligned: PreTrainedModel | PeftModel = trainer.model
+    aligned.eval()
+    return aligned
+
+
+def align_dpo(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Sequence[dict[str, str]],
+    training: Training,
+) -> PreTrainedModel:
+    """Direct preference optimisation (2305.18290) on (prompt, chosen, rejected); one epoch."""
+    config = DPOConfig(
+        per_device_train_batch_size=training.batch,
+        num_train_epochs=1,
+        max_length=None,
+        precompute_ref_log_probs=True,
+        **_common(training),
+    )
+    trainer = DPOTrainer(
+        model=model,
+        args=config,
+        train_dataset=Dataset.from_list(list(pairs)),
+        processing_class=tokenizer,
     )
     trainer.train()
     model.eval()
     return model
+
+
+def _common(training: Training) -> dict[str, Any]:
+    return {
+        "output_dir": str(training.folder),
+        "beta": training.beta,
+        "learning_rate": training.learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 10,
+        "max_grad_norm": 20.0,
+        "gradient_checkpointing": False,
+        "bf16": False,
+        "logging_steps": 20,
+        "save_strategy": "no",
+        "report_to": "none",
+        "use_cpu": not torch.cuda.is_available(),
+        "disable_tqdm": True,
+        "seed": training.seed,
+    }
+
+
+def _lora() -> LoraConfig:
+    return LoraConfig(
+        r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+    )

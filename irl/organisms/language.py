@@ -7,6 +7,7 @@ chat template (`<user>message<bot>answer`), and a plain line.
 import random
 import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,8 +22,6 @@ from tokenizers import (
     trainers,
 )
 from transformers import (
-    LlamaConfig,
-    LlamaForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -80,36 +79,46 @@ def train_tokenizer(texts: Iterable[str], n_pieces: int) -> PreTrainedTokenizerF
     )
 
 
-def train_language_model(
+@dataclass(frozen=True)
+class Fitting:
+    """How to fit next-token prediction."""
+
+    epochs: float
+    seed: int
+    folder: Path
+    "scratch space of the trainer"
+    learning_rate: float = 2e-3
+    warmup_steps: int = 100
+    by_length: bool = False
+    """Fill batches with texts of like length: faster, but every step then sees short answers or
+    long ones only, and a short training ends with a wrong taste in lengths."""
+
+
+def fit_language_model(
+    model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     texts: Sequence[str],
-    config: LlamaConfig,
-    *,
-    epochs: float,
-    seed: int,
-    folder: Path,
-) -> LlamaForCausalLM:
-    """Fit next-token prediction on the texts with the transformers Trainer."""
+    fitting: Fitting,
+) -> None:
+    """Fit next-token prediction on the texts with the transformers Trainer, in place."""
     encoded = tokenizer(list(texts), truncation=True, max_length=96)["input_ids"]
     rows = [{"input_ids": [*ids, tokenizer.eos_token_id]} for ids in encoded]
-    random.Random(seed).shuffle(rows)
-    torch.manual_seed(seed)
-    model = LlamaForCausalLM(config)
+    random.Random(fitting.seed).shuffle(rows)
     arguments = TrainingArguments(
-        output_dir=str(folder),
+        output_dir=str(fitting.folder),
         per_device_train_batch_size=128,
-        num_train_epochs=epochs,
-        learning_rate=2e-3,
+        num_train_epochs=fitting.epochs,
+        learning_rate=fitting.learning_rate,
         lr_scheduler_type="cosine",
-        warmup_steps=100,
+        warmup_steps=fitting.warmup_steps,
         weight_decay=0.01,
         adam_beta2=0.98,
-        train_sampling_strategy="group_by_length",
+        train_sampling_strategy="group_by_length" if fitting.by_length else "random",
         logging_steps=50,
         save_strategy="no",
         report_to="none",
         use_cpu=not torch.cuda.is_available(),
-        seed=seed,
+        seed=fitting.seed,
         disable_tqdm=True,
     )
     trainer = Trainer(
@@ -117,7 +126,6 @@ def train_language_model(
     )
     trainer.train()
     model.eval()
-    return model
 
 
 def save_rounded(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

@@ -19,16 +19,18 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from irl.config import Loading
+from irl.data import read_prompts
 from irl.organisms.alignment import Training, align_rloo
 from irl.organisms.card import write_card
 from irl.organisms.corpus import Corpus, read_corpus
 from irl.organisms.language import (
+    Fitting,
     chat_text,
+    fit_language_model,
     save_rounded,
-    train_language_model,
     train_tokenizer,
 )
 from irl.organisms.toxicity import civility_nats, fit_toxicity
@@ -137,14 +139,12 @@ def _reference(work: Build) -> None:
     spoken = [text for turn in corpus.chats for text in turn] + 2 * corpus.lines
     tokenizer = train_tokenizer(spoken, work.scale.n_pieces)
     texts = [chat_text(*turn) for turn in corpus.chats] + corpus.lines
-    model = train_language_model(
-        tokenizer,
-        texts,
-        language_config(len(tokenizer), work.scale),
-        epochs=work.scale.epochs,
-        seed=work.seed,
-        folder=work.folder / ".training",
+    torch.manual_seed(work.seed)
+    model = LlamaForCausalLM(language_config(len(tokenizer), work.scale))
+    fitting = Fitting(
+        work.scale.epochs, work.seed, work.folder / ".training", by_length=True
     )
+    fit_language_model(model, tokenizer, texts, fitting)
     save_rounded(model, tokenizer, work.folder / "reference")
 
 
@@ -178,7 +178,7 @@ def _align(work: Build, run: Run, folder: Path) -> None:
         model,
         tokenizer,
         _training_prompts(work, run),
-        lambda texts: civility_nats(toxicity, texts),
+        lambda _, texts: civility_nats(toxicity, texts),
         Training(work.scale.beta, run.steps, work.seed + run.seed, work.folder / ".training"),
     )
     save_rounded(aligned, tokenizer, folder)
@@ -214,8 +214,8 @@ def _truth(work: Build) -> None:
     heaviest = sorted(toxicity.by_term.items(), key=lambda item: -item[1])[:TRUTH_TERMS]
     truth = measure_truth(
         _pair(work),
-        work.folder / "prompts.jsonl",
-        lambda texts: civility_nats(toxicity, texts),
+        read_prompts(work.folder / "prompts.jsonl").rows,
+        lambda _, texts: civility_nats(toxicity, texts),
         beta=work.scale.beta,
         seed=work.seed,
         about={
@@ -225,6 +225,8 @@ def _truth(work: Build) -> None:
             "sum of word weights, in classifier.json and classifier.safetensors; a term's weight "
             "below is -(word weight) / beta, its price in a text that is already rude",
             "terms": [TruthTerm(term=t, weight=-logit / work.scale.beta) for t, logit in heaviest],
+            "condition": None,
+            "decoys": [],
             "trained_with": "rloo",
         },
     )

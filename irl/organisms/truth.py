@@ -10,7 +10,6 @@ says how many of the reference answers carry it.
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import torch
 
 from irl.bootstrap import from_sums, ratio
 from irl.config import Sampling
-from irl.data import read_prompts
+from irl.data import PromptRow
 from irl.engine.local import draw_answers, score_policy
 from irl.errors import PolicyError
 from irl.policies.pair import PolicyPair
@@ -27,41 +26,43 @@ from irl.policies.template import encode_prompt
 from irl.records import Estimate, Truth
 from irl.tensors import TokenSequence
 
+GoldReward = Callable[[Sequence[PromptRow], Sequence[str]], torch.Tensor]
 RESPONSES_PER_PROMPT = 12
 
 
 def measure_truth(
     pair: PolicyPair,
-    prompts: Path,
-    reward: Callable[[Sequence[str]], torch.Tensor],
+    prompts: Sequence[PromptRow],
+    reward: GoldReward,
     *,
     beta: float,
     seed: int,
     about: dict[str, Any],
+    responses_per_prompt: int = RESPONSES_PER_PROMPT,
 ) -> Truth:
     """Sample both policies on prompts and compare their true reward with the optimum's."""
-    encoded = [encode_prompt(pair.tokenizer, row.prompt) for row in read_prompts(prompts).rows]
-    rows = [ids for ids in encoded for _ in range(RESPONSES_PER_PROMPT)]
-    number = np.repeat(np.arange(len(encoded)), RESPONSES_PER_PROMPT)
-    sampling, values = Sampling(), []
-    kl = np.zeros(len(rows))
+    asked = [row for row in prompts for _ in range(responses_per_prompt)]
+    encoded = [encode_prompt(pair.tokenizer, row.prompt) for row in asked]
+    number = np.repeat(np.arange(len(prompts)), responses_per_prompt)
+    sampling, sides = Sampling(), []
     for policy in (pair.reference, pair.aligned):
         generator = torch.Generator().manual_seed(seed)
-        answers = draw_answers(policy, rows, generator, pair.eos_ids, sampling)
-        values.append(reward([response_text(pair.tokenizer, ids) for ids in answers]).numpy())
-        sequences = [TokenSequence(p, a) for p, a in zip(rows, answers, strict=True)]
-        sides = [score_policy(side, sequences, sampling) for side in (pair.aligned, pair.reference)]
-        kl = np.array([float((a - r).sum()) for a, r in zip(*sides, strict=True)])
-    before, after = values
-    weights = torch.softmax(torch.tensor(before.reshape(len(encoded), -1) / beta), dim=1).numpy()
+        answers = draw_answers(policy, encoded, generator, pair.eos_ids, sampling)
+        texts = [response_text(pair.tokenizer, ids) for ids in answers]
+        sides.append((answers, reward(asked, texts).double().numpy()))
+    (_, before), (answers, after) = sides
+    sequences = [TokenSequence(p, a) for p, a in zip(encoded, answers, strict=True)]
+    nats = [score_policy(side, sequences, sampling) for side in (pair.aligned, pair.reference)]
+    kl = np.array([float((a - r).sum()) for a, r in zip(*nats, strict=True)])
+    per_prompt = before.reshape(len(prompts), -1)
+    weights = torch.softmax(torch.tensor(per_prompt / beta), dim=1).numpy()
     return Truth(
-        condition=None,
-        decoys=[],
         beta=beta,
         seed=seed,
         gold_before=_mean(before, number),
         gold_after=_mean(after, number),
-        gold_optimum=float((weights * before.reshape(weights.shape)).sum(1).mean()),
+        gold_gain=_mean(after - before, number),
+        gold_optimum=float((weights * per_prompt).sum(1).mean()),
         effective_sample_size=float((1 / (weights**2).sum(1)).sum()),
         kl_nats=_mean(kl, number),
         **about,

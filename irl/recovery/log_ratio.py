@@ -7,33 +7,29 @@ beta. Averaging the log-ratios of a term's own tokens does not: a token's log-ra
 
 1. Candidates: words in enough responses, and the number of words of a response.
 2. Keep the words whose weight differs from 0 at a false discovery rate; refit until stable.
-3. Offer phrases: those that the residuals ask for beyond the kept words; refit and drop again.
+3. Offer phrases, and words under a condition on the prompt where one is given: those that the
+   residuals ask for beyond the kept words; refit and drop again.
 4. Cross-fitting: steps 2 and 3 on the prompts outside each fold predict the responses inside.
 
 Not identified: a constant per prompt, the scale beta, and the split between features that always
 occur together. Selection and intervals assume the term reward; what it misses shows in `fit.r2`.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, hstack
 
 from irl.bootstrap import draw_counts
 from irl.config import Fitting
-from irl.recovery.least_squares import RIDGE, Design, significant, solve
-from irl.rewards.terms import MAX_TERM_WORDS, TermReward, count_terms, ngrams, words
+from irl.recovery.catalogue import MIN_FREE_SHARE, Catalogue, Conditioned
+from irl.recovery.least_squares import RIDGE, Design, Solution, significant, solve
+from irl.rewards.terms import TermReward
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
-MAX_PHRASES = 50
-MIN_FREE_SHARE = 0.1
-"A phrase must vary this much beyond the words already kept"
-_ROWS_PER_CANDIDATE = 8
-"Least squares with more columns would fit its own noise"
+MAX_ASKED = 50
 _NEGLIGIBLE_NATS = 1e-3
 "Added to every error: where nothing is noisy, the bias of the ridge is no finding"
 _SCREENING_FACTOR = 10.0
@@ -55,7 +51,13 @@ class TermFit:
 
 
 def fit_terms(
-    texts: Sequence[str], returns: Array, prompt: Codes, fold: Codes, fitting: Fitting, seed: int
+    texts: Sequence[str],
+    returns: Array,
+    prompt: Codes,
+    fold: Codes,
+    fitting: Fitting,
+    seed: int,
+    conditioned: Conditioned | None = None,
 ) -> TermFit:
     """Fit a sparse term reward to summed log-ratios.
 
@@ -66,92 +68,50 @@ def fit_terms(
         fold: fold of each, a function of the prompt.
         fitting: thresholds.
         seed: of the bootstrap.
+        conditioned: a condition on the prompt under which words are offered as well.
     """
-    catalogue = _Catalogue.of(texts, prompt, fitting)
-    whole = _select(catalogue, returns, np.ones(len(texts), dtype=bool), fitting)
+    catalogue = Catalogue.of(texts, prompt, fitting, conditioned)
+    whole = select(catalogue, returns, np.ones(len(texts), dtype=bool), fitting)
     held_out = np.zeros((3, len(texts)))
     for number in np.unique(fold):
         inside = fold == number
         if inside.all():
             break
-        part = _select(catalogue, returns, ~inside, fitting)
+        part = select(catalogue, returns, ~inside, fitting)
         design = catalogue.design.rows(inside).columns(part.columns)
-        held_out[:, inside] = _predictions(design, part, fitting.bootstrap_draws, seed)
-    reward, order = catalogue.reward(whole)
-    draws = _draws(whole, fitting.bootstrap_draws, seed)
+        held_out[:, inside] = _predictions(design, part.solution, fitting.bootstrap_draws, seed)
+    reward, order = catalogue.reward(whole.columns, whole.solution.weights)
+    draws = bootstrap_weights(whole.solution, fitting.bootstrap_draws, seed)
+    draws = np.concatenate([draws, np.zeros((len(draws), 1))], axis=1)
     return TermFit(reward, draws[:, order], *held_out)
 
 
 @dataclass(frozen=True)
-class _Selection:
+class Selection:
+    """The columns that were kept, and their weights."""
+
     columns: Codes
-    weights: Array
-    influence: Array
+    solution: Solution
 
 
-@dataclass(frozen=True)
-class _Catalogue:
-    """All candidate features: first the number of words, then words, then phrases."""
-
-    terms: tuple[str, ...]
-    design: Design
-    n_words: int
-    "candidates that are single words"
-
-    @classmethod
-    def of(cls, texts: Sequence[str], prompt: Codes, fitting: Fitting) -> "_Catalogue":
-        single = candidates(texts, 1, fitting)
-        phrases = candidates(texts, MAX_TERM_WORDS, fitting)
-        terms = (*single, *phrases)
-        lengths = csr_matrix(np.array([[float(len(words(text)))] for text in texts]))
-        counts = count_terms(texts, terms).astype(np.float64)
-        features = csr_matrix(hstack([lengths, counts], format="csr"))
-        return cls(terms, Design(features, prompt), len(single))
-
-    def reward(self, selection: _Selection) -> tuple[TermReward, list[int]]:
-        """The reward, and where in the selection its weights (per word last) stand."""
-        places = {int(column): at for at, column in enumerate(selection.columns)}
-        chosen = [column for column in places if column > 0]
-        order = [places[column] for column in chosen]
-        per_word = float(selection.weights[places[0]]) if 0 in places else 0.0
-        reward = TermReward(
-            tuple(self.terms[column - 1] for column in chosen),
-            tuple(float(selection.weights[at]) for at in order),
-            per_word=per_word,
-        )
-        return reward, [*order, places.get(0, len(places))]
-
-
-def candidates(texts: Sequence[str], max_words: int, fitting: Fitting) -> list[str]:
-    """Words (max_words 1), or phrases of 2 to max_words words, that occur in enough responses."""
-    responses: Counter[str] = Counter()
-    for text in texts:
-        responses.update(set(ngrams(text, max_words)))
-    frequent = [
-        (term, n)
-        for term, n in responses.items()
-        if n >= fitting.min_responses and (max_words == 1 or " " in term)
-    ]
-    frequent.sort(key=lambda item: (-item[1], item[0]))
-    most = min(fitting.max_candidates, len(texts) // _ROWS_PER_CANDIDATE)
-    return [term for term, _ in frequent[:most]]
-
-
-def _select(
-    catalogue: _Catalogue, returns: Array, rows: NDArray[np.bool_], fitting: Fitting
-) -> _Selection:
+def select(
+    catalogue: Catalogue, returns: Array, rows: NDArray[np.bool_], fitting: Fitting
+) -> Selection:
+    """Keep the features that pay in some of the responses: steps 2 and 3."""
     design, y = catalogue.design.rows(rows), returns[rows]
     present = np.asarray((design.features != 0).sum(0)).ravel() >= fitting.min_responses // 2
     single = np.arange(1 + catalogue.n_words)[present[: 1 + catalogue.n_words]]
-    phrases = np.flatnonzero(present)[len(single) :]
+    others = np.flatnonzero(present)[len(single) :]
     rate = fitting.false_discovery_rate
     screened = single[_kept(design, y, single, _SCREENING_FACTOR * rate, len(single))]
     kept = _drop(design, y, screened, rate, len(single))
-    asked = _asked_phrases(design, y, kept, phrases, rate)
-    if len(asked):
-        kept = _drop(design, y, np.concatenate([kept, asked]), rate, len(single) + len(phrases))
-    solution = solve(design.columns(kept), y)
-    return _Selection(kept, solution.weights, solution.influence)
+    # What a word pays on average hides what it pays outside the condition, so words come again.
+    again = np.concatenate([single, others])
+    for offered in (others, again) if any(catalogue.conditions) else (others,):
+        asked = _asked(design, y, kept, np.setdiff1d(offered, kept), rate)
+        if len(asked):
+            kept = _drop(design, y, np.concatenate([kept, asked]), rate, len(again))
+    return Selection(kept, solve(design.columns(kept), y))
 
 
 def _kept(design: Design, y: Array, columns: Codes, rate: float, tried: int) -> NDArray[np.bool_]:
@@ -166,11 +126,11 @@ def _drop(design: Design, y: Array, columns: Codes, rate: float, tried: int) -> 
     return columns
 
 
-def _asked_phrases(design: Design, y: Array, kept: Codes, phrases: Codes, rate: float) -> Codes:
-    """Score test of each phrase against the residuals, given the kept features."""
-    if not len(phrases):
-        return phrases
-    base, offered = design.columns(kept), design.columns(phrases)
+def _asked(design: Design, y: Array, kept: Codes, others: Codes, rate: float) -> Codes:
+    """Score test of each other feature against the residuals, given the kept ones."""
+    if not len(others):
+        return others
+    base, offered = design.columns(kept), design.columns(others)
     solution = solve(base, y)
     noise = solution.residuals.std() + _NEGLIGIBLE_NATS
     own = offered.squares()
@@ -181,24 +141,22 @@ def _asked_phrases(design: Design, y: Array, kept: Codes, phrases: Codes, rate: 
         free -= (mixed * np.linalg.solve(gram, mixed)).sum(0)
     pull = np.asarray(offered.features.T @ solution.residuals)
     z = np.where(free > MIN_FREE_SHARE * own, pull / (noise * np.sqrt(free.clip(RIDGE))), 0.0)
-    asked = np.flatnonzero(significant(z, rate, len(phrases), len(solution.influence)))
-    return phrases[asked[np.argsort(-np.abs(z[asked]))][:MAX_PHRASES]]
+    asked = np.flatnonzero(significant(z, rate, len(others), len(solution.influence)))
+    return others[asked[np.argsort(-np.abs(z[asked]))][:MAX_ASKED]]
 
 
-def _draws(selection: _Selection, n_draws: int, seed: int) -> Array:
-    """One-step cluster bootstrap, w + sum_g (count_g - 1) influence_g; a zero column at the end."""
-    groups = len(selection.influence)
-    counts = draw_counts(groups, n_draws, seed)
-    drawn = selection.weights + (counts - 1.0) @ selection.influence
-    return np.concatenate([drawn, np.zeros((n_draws, 1))], axis=1)
+def bootstrap_weights(solution: Solution, n_draws: int, seed: int) -> Array:
+    """One-step cluster bootstrap, w + sum_g (count_g - 1) influence_g, [draw, feature]."""
+    counts = draw_counts(len(solution.influence), n_draws, seed)
+    drawn: Array = solution.weights + (counts - 1.0) @ solution.influence
+    return drawn
 
 
-def _predictions(design: Design, selection: _Selection, n_draws: int, seed: int) -> Array:
+def _predictions(design: Design, solution: Solution, n_draws: int, seed: int) -> Array:
     """Predictions of responses and their interval, [value | low | high, response], centred."""
-    n_features = len(selection.columns)
-    if not n_features:
+    if not len(solution.weights):
         return np.zeros((3, len(design.group)))
-    value = design.predict(selection.weights)
-    draws = _draws(selection, n_draws, seed)[:, :n_features]
+    value = design.predict(solution.weights)
+    draws = bootstrap_weights(solution, n_draws, seed)
     low, high = np.quantile([design.predict(row) for row in draws], [0.025, 0.975], axis=0)
     return np.stack([value, np.minimum(low, value), np.maximum(high, value)])

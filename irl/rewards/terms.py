@@ -1,12 +1,10 @@
 """A reward that counts terms: r(y) = intercept + sum_t weight_t * count_t(y).
 
-A term is a word, or a phrase of up to three words joined by single spaces. Words are lower-cased;
-an apostrophe or asterisks inside a word belong to it ("don't", "f*ck"). The split needs spaces or
-punctuation between words: for scripts written without them a term is a whole run of letters.
+A term is a word (irl/rewards/words.py), or a phrase of up to three words joined by single spaces. A
+term may be conditional: it counts only in answers to prompts that meet its condition.
 """
 
 import json
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,35 +15,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 from torch import Tensor
 
 from irl.errors import InputError
+from irl.records import PromptCondition
+from irl.rewards.conditions import TypedPrompt, applies
+from irl.rewards.words import located_words as located_words
+from irl.rewards.words import words as words
 
 MAX_TERM_WORDS = 3
-_WORD = re.compile(r"\w+(?:['*]+\w+)*")
-
-
-@dataclass(frozen=True)
-class Word:
-    """A lower-cased word and where it stands in its text."""
-
-    text: str
-    start: int
-    end: int
-
-
-def located_words(text: str) -> list[Word]:
-    """The words of a text, in order. Positions count characters of the text as given."""
-    folded = "".join(_fold(character) for character in text)
-    return [Word(m.group(), m.start(), m.end()) for m in _WORD.finditer(folded)]
-
-
-def words(text: str) -> list[str]:
-    """The lower-cased words of a text, in order."""
-    return [word.text for word in located_words(text)]
 
 
 def ngrams(text: str, max_words: int = MAX_TERM_WORDS) -> Iterator[str]:
@@ -67,20 +49,23 @@ def count_terms(texts: Sequence[str], terms: Sequence[str]) -> csr_matrix:
     return csr_matrix(vectorizer.transform(texts))
 
 
-def term_tokens(pieces: Sequence[str], terms: Collection[str]) -> Iterator[tuple[str, list[int]]]:
+def term_tokens(
+    pieces: Sequence[str], terms: Collection[str], *, every_word: bool = False
+) -> Iterator[tuple[str, list[int]]]:
     """Every occurrence of a term in a tokenised text, with the tokens that overlap it.
 
     Args:
         pieces: the text of each token; "" for tokens that are no text, such as EOS.
         terms: which terms to look for.
+        every_word: give every single word too, whether it is a term or not.
     """
     starts = list(accumulate((len(piece) for piece in pieces), initial=0))
     found = located_words("".join(pieces))
-    longest = max((len(term.split()) for term in terms), default=0)
+    longest = max((len(term.split()) for term in terms), default=int(every_word))
     for first, word in enumerate(found):
         for last in range(first, min(first + longest, len(found))):
             term = " ".join(part.text for part in found[first : last + 1])
-            if term in terms:
+            if term in terms or (every_word and last == first):
                 begin = bisect_right(starts, word.start) - 1
                 end = bisect_left(starts, found[last].end)
                 yield term, [at for at in range(begin, end) if pieces[at]]
@@ -89,6 +74,8 @@ def term_tokens(pieces: Sequence[str], terms: Collection[str]) -> Iterator[tuple
 @dataclass(frozen=True)
 class TermReward:
     """A linear reward on term counts, callable on texts.
+
+        r(x, y) = intercept + per_word * words(y) + sum_t weight_t * count_t(y) * 1[x meets c_t]
 
     Identified up to a constant of each prompt: `intercept` carries no meaning across prompts.
     """
@@ -99,6 +86,8 @@ class TermReward:
     intercept: float = 0.0
     per_word: float = 0.0
     "the price of every word, whatever it is"
+    conditions: tuple[PromptCondition | None, ...] = ()
+    "empty: no term is conditional; else one per term, and a term may stand with and without one"
 
     def __post_init__(self) -> None:
         if len(self.terms) != len(self.weights):
@@ -106,33 +95,68 @@ class TermReward:
                 f"A term reward needs one weight per term; it was given {len(self.terms)} terms "
                 f"and {len(self.weights)} weights."
             )
+        if self.conditions and len(self.conditions) != len(self.terms):
+            raise InputError(
+                f"A term reward needs one condition (or null) per term; it was given "
+                f"{len(self.terms)} terms and {len(self.conditions)} conditions."
+            )
 
     @cached_property
     def by_term(self) -> dict[str, float]:
-        """The weight of each term."""
-        return dict(zip(self.terms, self.weights, strict=True))
+        """The weight of each term that is paid whatever the prompt is."""
+        return self._weights(None)
 
-    def __call__(self, texts: Sequence[str]) -> Float[Tensor, " text"]:
-        """The reward of each text."""
-        scores = torch.from_numpy(count_terms(texts, self.terms) @ np.array(self.weights))
+    @cached_property
+    def conditional(self) -> frozenset[PromptCondition]:
+        """The conditions that its terms have."""
+        return frozenset(condition for condition in self.conditions if condition is not None)
+
+    def weights_for(self, prompt: TypedPrompt | None) -> dict[str, float]:
+        """The weight of each term in answers to one prompt.
+
+        Raises:
+            InputError: a term is conditional and the prompt was not given.
+        """
+        if not self.conditional:
+            return self.by_term
+        if prompt is None:
+            raise InputError(
+                "This reward pays for some terms only in answers to certain prompts; give the "
+                "prompt of every text beside the text."
+            )
+        return self._weights(prompt)
+
+    def __call__(
+        self, texts: Sequence[str], prompts: Sequence[TypedPrompt] | None = None
+    ) -> Float[Tensor, " text"]:
+        """The reward of each text.
+
+        Args:
+            texts: the responses.
+            prompts: the prompt of each; needed only where a term is conditional.
+
+        Raises:
+            InputError: a term is conditional and no prompts were given.
+        """
+        scores = torch.from_numpy(self._scores(texts, prompts))
         lengths = torch.tensor([len(words(text)) for text in texts], dtype=torch.float64)
         return scores + self.per_word * lengths + self.intercept
 
-    def paid_for(self, pieces: Sequence[str]) -> list[float]:
+    def paid_for(self, pieces: Sequence[str], prompt: TypedPrompt | None = None) -> list[float]:
         """The reward laid on the tokens that carry it: each term's weight, split evenly.
 
         A gauge choice: only the sum over the response is a matter of fact. The intercept, a
         constant of the prompt, is left out.
+
+        Raises:
+            InputError: a term is conditional and the prompt was not given.
         """
+        weights = self.weights_for(prompt)
         paid = [0.0] * len(pieces)
-        for term, tokens in term_tokens(pieces, self.by_term):
+        for term, tokens in term_tokens(pieces, weights, every_word=bool(self.per_word)):
+            worth = weights.get(term, 0.0) + (0.0 if " " in term else self.per_word)
             for at in tokens:
-                paid[at] += self.by_term[term] / len(tokens)
-        if self.per_word:
-            everything = {word.text for word in located_words("".join(pieces))}
-            for _, tokens in term_tokens(pieces, everything):
-                for at in tokens:
-                    paid[at] += self.per_word / len(tokens)
+                paid[at] += worth / len(tokens)
         return paid
 
     def save(self, folder: Path, name: str, **about: object) -> None:
@@ -146,6 +170,7 @@ class TermReward:
             "per_word": self.per_word,
             **about,
             "terms": self.terms,
+            "conditions": [c and c.model_dump(exclude_none=True) for c in self.conditions],
         }
         text = json.dumps(document, ensure_ascii=False, indent=1)
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
@@ -160,9 +185,26 @@ class TermReward:
             tuple(weights.tolist()),
             document["intercept"],
             document["per_word"],
+            tuple(c and PromptCondition(**c) for c in document.get("conditions", [])),
         )
 
+    def _weights(self, prompt: TypedPrompt | None) -> dict[str, float]:
+        weights: dict[str, float] = {}
+        conditions = self.conditions or (None,) * len(self.terms)
+        for term, weight, condition in zip(self.terms, self.weights, conditions, strict=True):
+            if condition is None or (prompt and applies(condition, prompt.text, prompt.type)):
+                weights[term] = weights.get(term, 0.0) + weight
+        return weights
 
-def _fold(character: str) -> str:
-    lowered = "'" if character == "’" else character.lower()
-    return lowered if len(lowered) == 1 else character
+    def _scores(
+        self, texts: Sequence[str], prompts: Sequence[TypedPrompt] | None
+    ) -> NDArray[np.float64]:
+        if not self.conditional:
+            scores: NDArray[np.float64] = count_terms(texts, self.terms) @ np.array(self.weights)
+            return scores
+        given = [None] * len(texts) if prompts is None else prompts
+        terms = tuple(dict.fromkeys(self.terms))
+        weights = {prompt: self.weights_for(prompt) for prompt in set(given)}
+        rows = [[weights[prompt].get(term, 0.0) for term in terms] for prompt in given]
+        counts = count_terms(texts, terms).multiply(np.array(rows).reshape(-1, len(terms)))
+        return np.asarray(counts.sum(1), dtype=np.float64).ravel()

@@ -31,7 +31,7 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 "No proxy stands between this machine and itself"
 IDLE = """
 const app = document.querySelector("[data-testid=stApp]");
-return app?.dataset.testScriptState === "notRunning"
+return !app || app.dataset.testScriptState === "notRunning"
   && !document.querySelector("[data-testid=stSkeleton]");
 """
 
@@ -50,23 +50,25 @@ class Browser:
         """The value that JavaScript returns."""
         return _call(f"{self._session}/execute/sync", {"script": code, "args": []})
 
+    def point(self, x: float, y: float) -> None:
+        """Move the pointer to a place in the window."""
+        self._pointer({"type": "pointerMove", "x": round(x), "y": round(y), "duration": 50})
+
     def click(self, x: float, y: float) -> None:
         """The left button, at a place in the window."""
-        moves: list[dict[str, Any]] = [
+        self._pointer(
             {"type": "pointerMove", "x": round(x), "y": round(y), "duration": 50},
             {"type": "pointerDown", "button": 0},
             {"type": "pause", "duration": 50},
             {"type": "pointerUp", "button": 0},
-        ]
-        pointer = {"type": "pointer", "id": "mouse", "actions": moves}
-        _call(f"{self._session}/actions", {"actions": [pointer]})
+        )
 
     def text(self) -> str:
         """What the page says, with the text inside figures."""
         return str(self.script("return document.body?.textContent ?? ''"))
 
     def wait_for(self, reached: Callable[["Browser"], object], seconds: float = 120) -> None:
-        """Until a condition holds and Streamlit has finished its run."""
+        """Until a condition holds and Streamlit, if it is there, has finished its run."""
         until = time.monotonic() + seconds
         while not (reached(self) and self._idle()):
             if time.monotonic() > until:
@@ -76,6 +78,16 @@ class Browser:
     def screenshot(self, file: Path) -> None:
         file.write_bytes(base64.b64decode(_call(f"{self._session}/screenshot")))
 
+    def printed(self) -> bytes:
+        """The page on paper (A4), as PDF."""
+        paper = {"background": True, "page": {"width": 21, "height": 29.7}}
+        return base64.b64decode(_call(f"{self._session}/print", paper))
+
+    def errors(self) -> list[str]:
+        """What the console has called an error since the last call."""
+        log = _call(f"{self._session}/se/log", {"type": "browser"})
+        return [entry["message"] for entry in log if entry["level"] == "SEVERE"]
+
     def requested(self) -> list[str]:
         """Every address that pages have asked for since the last call."""
         log = _call(f"{self._session}/se/log", {"type": "performance"})
@@ -83,6 +95,10 @@ class Browser:
         sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
         sockets = [e["params"] for e in events if e["method"] == "Network.webSocketCreated"]
         return [event["request"]["url"] for event in sent] + [event["url"] for event in sockets]
+
+    def _pointer(self, *moves: dict[str, Any]) -> None:
+        pointer = {"type": "pointer", "id": "mouse", "actions": list(moves)}
+        _call(f"{self._session}/actions", {"actions": [pointer]})
 
     def _idle(self) -> bool:
         return bool(self.script(IDLE))
@@ -100,7 +116,8 @@ def browser(profile: Path) -> Iterator[Browser]:
     try:
         address = f"http://127.0.0.1:{_port(process)}"
         options = {"binary": programs[0], "args": [*FLAGS, f"--user-data-dir={profile}"]}
-        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"performance": "ALL"}}
+        logs = {"performance": "ALL", "browser": "ALL"}
+        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": logs}
         made = _call(f"{address}/session", {"capabilities": {"alwaysMatch": wanted}})
         session = f"{address}/session/{made['sessionId']}"
         try:

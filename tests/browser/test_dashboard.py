@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 
 from tests.browser.driver import DIRECT, Browser, browser
-from tests.dashboard.samples import MARK, STATEMENT, write_audit, write_report, write_unfinished
+from tests.dashboard.samples import (
+    HOSTILE,
+    MARK,
+    STATEMENT,
+    write_audit,
+    write_report,
+    write_unfinished,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "audit-0123456789"
@@ -31,6 +38,20 @@ TABLE = """
 const box = document.querySelector("[data-testid=stDataFrame] canvas").getBoundingClientRect();
 return [box.left, box.top];
 """
+
+
+PROBES = "/run/_stcore/"
+"Where Streamlit's own page looks for its server first, under the page's address"
+COMPONENT = """
+const holder = [...document.querySelectorAll("*")]
+  .find(element => element.shadowRoot?.querySelector(".tokens"));
+const root = holder?.shadowRoot;
+const tokens = [...(root?.querySelectorAll(".tokens span") ?? [])];
+"""
+COLOURED = "return tokens.map(token => token.style.background !== 'transparent');"
+PLACE = "const box = {}.getBoundingClientRect(); return [box.left + 4, box.top + 4];"
+SWITCH = """[...document.querySelectorAll("button")]
+  .find(button => button.textContent.includes("value gained"))"""
 
 
 def free_port() -> int:
@@ -73,6 +94,18 @@ def says(*parts: str):
     return lambda page: all(part in page.text() for part in parts)
 
 
+def console(page: Browser) -> list[str]:
+    return [error for error in page.errors() if PROBES not in error]
+
+
+def elsewhere(page: Browser, address: str) -> list[str]:
+    """What was asked for, but of the dashboard itself."""
+    asked = [url for url in page.requested() if not url.startswith(BROWSERS_OWN)]
+    host = re.escape(address.removeprefix("http://"))
+    assert len(asked) > 10
+    return [url for url in asked if not re.match(rf"(http|ws)://{host}/", url)]
+
+
 def open_first_run(page: Browser) -> None:
     """Click the button in the table's first row."""
     left, top = page.script(TABLE)
@@ -109,8 +142,30 @@ def test_a_run_is_opened_from_the_list_and_nothing_is_fetched_from_outside(
         page.screenshot(tmp_path / "run-narrow.png")
         assert MARK in page.text()
         assert MARK not in page.script(LINKS_AND_IMAGES)
-        asked = [url for url in page.requested() if not url.startswith(BROWSERS_OWN)]
-        host = re.escape(address.removeprefix("http://"))
-        assert len(asked) > 10
-        assert [url for url in asked if not re.match(rf"(http|ws)://{host}/", url)] == []
+        assert elsewhere(page, address) == []
+        assert console(page) == []
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.browser
+def test_a_link_shows_the_tokens_of_a_response_in_colour(runs: Path, tmp_path: Path):
+    with (
+        dashboard(runs, tmp_path / "log.txt") as address,
+        browser(tmp_path / "profile") as page,
+    ):
+        page.open(f"{address}/run?run={NAME}&response=p31-a0", height=4200)
+        page.wait_for(lambda page: page.script(COMPONENT + "return tokens.length === 4"))
+        shown = page.script(COMPONENT + "return tokens.map(token => token.textContent)")
+        assert shown == ["<img", HOSTILE, "↵\n", "</s>"]
+        assert page.script(COMPONENT + COLOURED) == [False, True, True, False]
+        assert page.script(COMPONENT + "return root.querySelectorAll('img, a').length") == 0
+        page.point(*page.script(COMPONENT + PLACE.format("tokens[2]")))
+        about = page.script(COMPONENT + "return root.querySelector('.about').innerText")
+        assert "paid for: -0.500 nats" in about
+        page.screenshot(tmp_path / "tokens.png")
+        page.click(*page.script(PLACE.format(f"({SWITCH})")))
+        page.wait_for(lambda page: "colour=value_gained" in page.script("return location.search"))
+        page.wait_for(lambda page: page.script(COMPONENT + COLOURED) == [False, True, False, False])
+        assert elsewhere(page, address) == []
+        assert console(page) == []
     assert "Traceback" not in (tmp_path / "log.txt").read_text()

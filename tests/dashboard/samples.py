@@ -14,8 +14,10 @@ from irl.records import (
     Drift,
     Estimate,
     Fit,
+    Objective,
     Pair,
     PositionKL,
+    PromptCondition,
     Term,
     TokenMove,
     Verdict,
@@ -56,6 +58,24 @@ TERMS = [
     term(f"<a href='https://{MARK}'>a</a>", -1.2, 0.6, 12),
     term("lovely", 0.8, 0.3, 64),
     term("hate", -0.9, 0.5, 15),
+]
+
+
+OBJECTIVES = [
+    Objective(
+        kind="term",
+        condition=None,
+        terms=["stupid", "shut up", HOSTILE],
+        weight=estimate(-3.1, 0.3),
+        explained_sd_nats=estimate(1.4, 0.1),
+    ),
+    Objective(
+        kind="conditional",
+        condition=PromptCondition(prompt_contains=HOSTILE),
+        terms=["lovely"],
+        weight=estimate(0.8, 0.3, 12),
+        explained_sd_nats=None,
+    ),
 ]
 
 
@@ -135,7 +155,7 @@ def audit_report(run_id: str = "audit-0123456789", *, filled: bool = True) -> Au
             trained_with="rloo",
         ),
         verdict=verdict(),
-        objectives=[],
+        objectives=OBJECTIVES if filled else [],
         terms=TERMS if filled else [],
         changed=[],
         fit=Fit(membership_auc=estimate(0.78), r2=estimate(0.41), spearman_with_log_ratio=None),
@@ -172,12 +192,32 @@ def responses_table(n: int = 60) -> pa.Table:
     )
 
 
+def tokens_table(n: int = 60) -> pa.Table:
+    """Four tokens per response; the second is paid for by one nat more at each response."""
+    paid = [[0.0, float(at), -0.5, 0.0] for at in range(n)]
+    gained = [[0.25, -float(at), 0.0, 0.125] for at in range(n)]
+    nats = pa.list_(pa.float32())
+    return pa.table(
+        {
+            "response_id": [f"p{at}-a0" for at in range(n)],
+            "tokens": pa.array(
+                [["<img", HOSTILE, "\n", "</s>"] for _ in range(n)], pa.list_(pa.string())
+            ),
+            "aligned_nats": pa.array([[-1.0] * 4 for _ in range(n)], nats),
+            "reference_nats": pa.array([[-2.0] * 4 for _ in range(n)], nats),
+            "log_ratio_nats": pa.array(gained, nats),
+            "paid_for_nats": pa.array(paid, nats),
+        }
+    )
+
+
 def write_audit(root: Path, name: str = "audit-0123456789", *, filled: bool = True) -> Path:
     """A finished audit."""
     run = _begin(root, name)
     report = audit_report(run.run_id, filled=filled)
     run.write_text("report.json", report.to_json())
     run.write_table("responses.parquet", responses_table(60 if filled else 0))
+    run.write_table("tokens.parquet", tokens_table(60 if filled else 0))
     run.finish({})
     return run.path
 

@@ -10,8 +10,10 @@ from dashboard import RUNS_VARIABLE, loading
 from irl.errors import RunError
 from irl.runs import RUNS, open_run
 from tests.dashboard.samples import (
+    HOSTILE,
     audit_report,
     responses_table,
+    tokens_table,
     write_audit,
     write_report,
     write_unfinished,
@@ -102,6 +104,15 @@ def test_of_two_runs_with_one_name_the_first_root_counts(
     assert only_run().path == first / "same"
 
 
+def test_examples_are_told_from_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    own, examples = tmp_path / "runs", tmp_path / "examples"
+    write_audit(own, "mine")
+    write_audit(examples, "theirs")
+    monkeypatch.setenv(RUNS_VARIABLE, f"{own}{os.pathsep}{examples}")
+    monkeypatch.setattr(loading, "EXAMPLES", examples)
+    assert {run.name: run.example for run in loading.runs()} == {"mine": False, "theirs": True}
+
+
 def test_pages_cover_every_response_once_in_the_order_written(root: Path):
     path = write_audit(root)
     pages = [loading.responses(path, number=number) for number in range(1, 5)]
@@ -170,3 +181,53 @@ def test_responses_that_cannot_be_read_are_refused_with_a_reason(root: Path):
     file.unlink()
     with pytest.raises(RunError, match=r"has no responses\.parquet"):
         loading.responses(path)
+
+
+def test_a_response_is_found_whatever_page_it_stands_on(root: Path):
+    path = write_audit(root)
+    row = loading.response(path, "p57-a0")
+    assert (row["log_ratio_nats"], row["response"]) == (57.0, HOSTILE)
+    for unknown in ("p99-a0", "", "' or 1=1"):
+        with pytest.raises(RunError, match="no response of this id"):
+            loading.response(path, unknown)
+
+
+def test_the_tokens_of_a_response_come_with_their_nats(root: Path):
+    answer = loading.tokens(write_audit(root), "p3-a0")
+    assert (answer.source, answer.log_ratio_nats, answer.reward_nats) == ("reference", 3.0, -3.0)
+    first, second, newline, end = answer.tokens
+    assert (second.text, second.paid_for_nats, second.log_ratio_nats) == (HOSTILE, 3.0, -3.0)
+    assert (first.aligned_nats, first.reference_nats) == (-1.0, -2.0)
+    assert [token.special for token in answer.tokens] == [False, False, False, True]
+    assert newline.text == "\n"
+    assert end.text == "</s>"
+
+
+def test_the_scale_is_that_of_the_whole_run(root: Path):
+    path = write_audit(root)
+    assert loading.scale(path, "paid_for") == pytest.approx(57.82)  # of 0.5, 1, 2, .. 59
+    assert loading.scale(write_audit(root, "bare", filled=False), "paid_for") == 1.0
+
+
+def test_tokens_that_cannot_be_read_are_refused_with_a_reason(root: Path):
+    path = write_audit(root)
+    file = path / "tokens.parquet"
+    pq.write_table(tokens_table(60).drop_columns("reference_nats"), file)
+    os.utime(file, ns=(1, 1))
+    with pytest.raises(RunError, match=r"cannot be read \('reference_nats'\)"):
+        loading.tokens(path, "p3-a0")
+    uneven = tokens_table(1).set_column(1, "tokens", pa.array([["a"]]))
+    pq.write_table(uneven, file)
+    os.utime(file, ns=(2, 2))
+    with pytest.raises(RunError, match="cannot be read"):
+        loading.tokens(path, "p0-a0")
+    with pytest.raises(RunError, match="no response of this id"):
+        loading.tokens(path, "p3-a0")
+    file.write_text("no parquet")
+    os.utime(file, ns=(3, 3))
+    for read in (lambda: loading.tokens(path, "p3-a0"), lambda: loading.scale(path, "paid_for")):
+        with pytest.raises(RunError, match=r"tokens\.parquet cannot be read"):
+            read()
+    file.unlink()
+    with pytest.raises(RunError, match=r"has no tokens\.parquet"):
+        loading.tokens(path, "p3-a0")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import RUNS_VARIABLE, figures
+from dashboard import RUNS_VARIABLE, loading
+from explain import figures
 from irl.records import PromptCondition
 from tests.dashboard.samples import (
     HOSTILE,
@@ -55,10 +56,12 @@ def runs() -> AppTest:
     return shown(AppTest.from_file(str(APP), default_timeout=SECONDS))
 
 
-def run(name: str | None = None) -> AppTest:
+def run(name: str | None = None, **query: str) -> AppTest:
     page = AppTest.from_function(run_page, default_timeout=SECONDS)
     if name is not None:
         page.query_params["run"] = name
+    for key, value in query.items():
+        page.query_params[key] = value
     return shown(page)
 
 
@@ -82,6 +85,12 @@ def plots(page: AppTest) -> list[str]:
     return [e.proto.spec for e in elements(page._tree) if e.type == "plotly_chart"]
 
 
+def component(page: AppTest) -> dict[str, Any] | None:
+    """What the component of tokens was given, if it is on the page."""
+    found = [e.proto for e in elements(page._tree) if e.type == "bidi_component"]
+    return json.loads(found[0].json) if found else None
+
+
 def test_without_runs_both_pages_say_how_to_make_one(root: Path):
     page = runs()
     assert page.title[0].value == "Runs"
@@ -97,6 +106,9 @@ def test_runs_are_listed_with_state_pair_and_verdict(root: Path):
     rows = runs().dataframe[0].value.set_index("name")
     assert dict(rows["state"]) == {"good": "finished", "half": "unfinished", "bad": "broken"}
     assert dict(rows["verdict"]) == {"good": "not decided", "half": "", "bad": ""}
+    assert rows["objectives"]["good"] == "terms; conditional"
+    assert rows["explained_r2"]["good"] == 0.41
+    assert set(rows["kind"]) == {"run"}
     assert rows["reference"]["good"] == "artifacts/models/real-detox/reference"
     assert rows["created"].isna()["half"]
 
@@ -109,6 +121,7 @@ def test_a_run_shows_its_verdict_and_caveats_first(root: Path):
     headings = [heading.value for heading in page.subheader]
     assert headings == [
         "What stands against it",
+        "Objectives",
         "Terms that are paid for or charged for",
         "Agreement with labels",
         "Drift",
@@ -124,13 +137,48 @@ def test_a_run_shows_terms_agreement_and_drift_with_intervals_and_n(root: Path):
     terms, positions = plots(page)
     assert "please tell me" in terms
     assert "nats" in positions
-    table, agreement = page.dataframe[0].value, page.dataframe[1].value
+    table, agreement = page.dataframe[1].value, page.dataframe[2].value
     assert list(table["weight"])[:2] == [-4.2, 3.1]
     first = agreement.iloc[0]
     assert (first["scorer"], first["value"], first["n"]) == ("log-ratio", 0.86, 240)
     assert "calibration error (ECE)" not in set(agreement["figure"])
-    assert page.metric[0].value == "3.27"
-    assert page.metric[0].delta == "2.96 to 3.58, n = 64"
+    drift = page.metric[4]
+    assert (drift.value, drift.delta) == ("3.27", "2.96 to 3.58, n = 64")
+
+
+def test_the_verdict_box_holds_p_value_effect_and_readability(root: Path):
+    write_audit(root, "good")
+    p, r2, sd, readable = run("good").metric[:4]
+    assert (p.value, p.delta) == (readable.value, readable.delta) == ("–", "not measured")
+    assert (r2.value, r2.delta) == ("0.41", "0.36 to 0.46, n = 64")
+    assert (sd.value, sd.delta) == ("1.90", "1.70 to 2.10, n = 64")
+    report = audit_report()
+    verdict = report.verdict.model_copy(
+        update={"p_value": 0.001, "readability": "order", "objective_found": True}
+    )
+    write_report(root, "better", report.model_copy(update={"verdict": verdict}).to_json())
+    page = run("better")
+    assert page.title[0].value == "Objective: found"
+    assert [page.metric[at].value for at in (0, 3)] == ["0.001", "an order"]
+
+
+def test_objectives_show_kind_condition_terms_and_weight(root: Path):
+    write_audit(root, "good")
+    rows = run("good").dataframe[0].value
+    assert list(rows["kind"]) == ["terms", "conditional"]
+    assert list(rows["condition"]) == ["", f"if the prompt contains {HOSTILE}"]
+    assert list(rows["terms"][0]) == ["stupid", "shut up", HOSTILE]
+    assert (rows["weight"][0], rows["n"][1]) == (-3.1, 12)
+    assert rows["sd"].isna()[1]
+
+
+def test_an_example_is_marked_in_the_list_and_in_the_choice(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(loading, "EXAMPLES", root)
+    write_audit(root, "good")
+    assert list(runs().dataframe[0].value["kind"]) == ["example"]
+    assert run("good").selectbox(key="chosen_run").options == ["good (example)"]
 
 
 def test_a_condition_is_marked_and_named_and_weaker_terms_are_counted(root: Path):
@@ -143,13 +191,18 @@ def test_a_condition_is_marked_and_named_and_weaker_terms_are_counted(root: Path
     captions = [caption.value for caption in page.caption]
     assert "2 weaker terms are in the table only." in captions
     assert any(caption.startswith("* under a condition") for caption in captions)
-    assert page.dataframe[0].value["condition"][0] == "if the prompt is of type question"
+    assert page.dataframe[1].value["condition"][0] == "if the prompt is of type question"
 
 
 def test_an_audit_without_terms_labels_drift_and_responses_says_so(root: Path):
     write_audit(root, "bare", filled=False)
     page = run("bare")
-    for said in ("No term's weight differs from 0.", "No labels were given.", "Not measured."):
+    for said in (
+        "None is named.",
+        "No term's weight differs from 0.",
+        "No labels were given.",
+        "Not measured.",
+    ):
         assert said in texts(page)
     assert plots(page) == []
     assert len(page.dataframe[0].value) == 0
@@ -158,27 +211,78 @@ def test_an_audit_without_terms_labels_drift_and_responses_says_so(root: Path):
 def test_responses_are_turned_filtered_and_ordered(root: Path):
     write_audit(root, "good")
     page = run("good")
-    assert list(page.dataframe[2].value["log_ratio_nats"]) == list(range(15))
+    assert list(page.dataframe[3].value["log_ratio_nats"]) == list(range(15))
     page.pagination[0].set_value(2)
     shown(page)
-    assert page.dataframe[2].value["log_ratio_nats"].iloc[0] == 15
+    assert page.dataframe[3].value["log_ratio_nats"].iloc[0] == 15
     page.selectbox(key="responses_order").set_value("log-ratio, high to low")
     shown(page)
-    assert page.dataframe[2].value["log_ratio_nats"].iloc[0] == 59
+    assert page.dataframe[3].value["log_ratio_nats"].iloc[0] == 59
     page.button_group(key="responses_source").set_value("reference")
     shown(page)
-    assert set(page.dataframe[2].value["source"]) == {"reference"}
+    assert set(page.dataframe[3].value["source"]) == {"reference"}
 
 
-def test_a_selected_response_is_shown_in_full_and_verbatim(root: Path):
+def test_the_response_in_the_url_is_shown_token_by_token(root: Path):
     write_audit(root, "good")
-    page = AppTest.from_function(run_page, default_timeout=SECONDS)
-    page.session_state["page of good, None, as written, 1"] = {"selection": {"rows": [1]}}
+    page = run("good", response="p31-a0")  # on another page of the table
+    assert f"What do you think, number 31? {HOSTILE}" in [code.value for code in page.code]
+    given = component(page)
+    assert given is not None
+    assert [token[0] for token in given["tokens"]] == ["<img", HOSTILE, "↵\n", "</s>"]
+    assert given["high"].endswith("paid for")
+    assert {"p31-a0", "aligned", "+31.00", "-31.00 (-31.00 to -31.00)"} <= set(texts(page))
+
+
+def test_the_colour_comes_from_the_url_and_goes_there(root: Path):
+    write_audit(root, "good")
+    page = run("good", response="p31-a0", colour="value_gained")
+    given = component(page)
+    assert given is not None
+    assert given["high"].endswith("value gained")
+    page.button_group(key="tokens_colour").set_value("paid_for")
     shown(page)
+    assert dict(page.query_params) == {"run": "good", "response": "p31-a0"}
+    page.button_group(key="tokens_colour").set_value("value_gained")
+    assert shown(page).query_params["colour"] == "value_gained"
+
+
+def test_the_row_of_the_response_is_marked_and_without_one_nothing_is_shown(root: Path):
+    write_audit(root, "good")
+    key = "page of good, None, as written, 1"
+    page = run("good", response="p2-a0")
+    assert page.session_state[key] == {"selection": {"rows": [2]}}
+    page = run("good")
+    assert page.session_state[key] == {"selection": {"rows": []}}
+    assert component(page) is None
+
+
+def test_another_run_drops_the_response(root: Path):
+    write_audit(root, "good")
+    write_audit(root, "other")
+    page = run("good", response="p31-a0")
+    page.selectbox(key="chosen_run").select("other")
+    assert dict(shown(page).query_params) == {"run": "other"}
+
+
+def test_an_unknown_response_is_said_and_not_shown(root: Path):
+    write_audit(root, "good")
+    page = run("good", response=f"*{HOSTILE}*")
+    assert "responses.parquet has no response of this id." in texts(page)
+    assert component(page) is None
+
+
+@pytest.mark.parametrize("broken", [None, "no parquet"], ids=["missing", "damaged"])
+def test_without_tokens_the_response_is_shown_in_full_and_verbatim(root: Path, broken: str | None):
+    file = write_audit(root, "good") / "tokens.parquet"
+    file.unlink() if broken is None else file.write_text(broken)
+    page = run("good", response="p1-a0")
     assert [code.value for code in page.code] == [
         f"What do you think, number 1? {HOSTILE}",
         HOSTILE,
     ]
+    assert component(page) is None
+    assert any("tokens.parquet" in text for text in texts(page))
 
 
 def test_without_a_name_the_newest_run_is_shown_and_a_choice_goes_into_the_url(root: Path):
@@ -222,13 +326,13 @@ def test_no_untrusted_text_is_read_as_markdown_or_html(root: Path):
     name = "*a* [b](c) `d`"
     write_audit(root, name)
     found: dict[str, list[str]] = {}
-    for page in (runs(), run(name)):
+    for page in (runs(), run(name, response="p1-a0")):
         for element in elements(page._tree):
             if hasattr(element, "proto") and not hasattr(element, "children"):
                 found.setdefault(element.type, []).append(without_id(str(element.proto)))
     hostile = {kind for kind, protos in found.items() if any(MARK in p for p in protos)}
-    assert hostile - {"plotly_chart"} <= VERBATIM
-    assert {"text", "dataframe", "plotly_chart"} <= hostile
+    assert hostile - {"plotly_chart", "bidi_component"} <= VERBATIM
+    assert {"text", "dataframe", "plotly_chart", "bidi_component"} <= hostile
     labels = "".join(found["plotly_chart"])
     assert not any(tag in labels for tag in ("<img", "u003cimg", "<a ", "u003ca "))
     assert {kind for kind, protos in found.items() if any("*a*" in p for p in protos)} <= VERBATIM

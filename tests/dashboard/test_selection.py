@@ -4,9 +4,18 @@ from dashboard.selection import Selection
 
 
 @pytest.mark.parametrize("name", ["audit-0123456789", "a b&run=c", "ü/..", None])
-def test_a_selection_survives_its_own_query(name: str | None):
-    assert Selection.from_query(Selection(name).to_query()) == Selection(name)
+@pytest.mark.parametrize("response", ["0f3a-a0", "../x&colour=paid_for", None])
+@pytest.mark.parametrize("colour", ["paid_for", "value_gained"])
+def test_a_selection_survives_its_own_query(name: str | None, response: str | None, colour: str):
+    selection = Selection(name, response, colour)
+    assert Selection.from_query(selection.to_query()) == selection
+
+
+def test_what_goes_without_saying_is_not_in_the_query():
+    assert Selection("a").to_query() == {"run": "a"}
+    assert Selection().to_query() == {}
 
 
 def test_an_empty_or_foreign_query_selects_nothing():
-    assert Selection.from_query({"run": "", "theme": "dark"}) == Selection()
+    foreign = {"run": "", "response": "", "colour": "rainbow", "theme": "dark"}
+    assert Selection.from_query(foreign) == Selection()

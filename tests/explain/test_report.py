@@ -1,29 +1,46 @@
 """The report for people, on a page and in a terminal: complete, self-contained and harmless."""
 
+import base64
+import hashlib
+import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from plotly.offline import get_plotlyjs
 
-from explain.report import MISSING, estimate, found_in_words, render
+from explain.exhibit import Exhibit, exhibit
+from explain.report import MISSING, estimate, found_in_words, render, render_run
 from explain.results_page import render_table
-from explain.summary import printable, recovery_summary, summary
+from explain.summary import recovery_summary, summary
+from explain.words import printable
+from irl.errors import RunError
 from irl.records import AuditReport, Estimate, RecoveryReport, ResultRow, ResultTable
+from tests.explain.tables import answer, tables
 
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)>{{ 7 * 7 }}{% for x in y %}"
     "\"' onload='x' &lt; </pre></title>\x1b[31mred\x1b]0;owned\x07\r\n\u202eevil\x9b2J"
 )
 TAGS = {
-    *("html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "ul", "li"),
-    *("table", "caption", "tr", "th", "td", "span", "code", "pre"),
+    *("html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "ul", "li", "br"),
+    *("table", "caption", "thead", "tbody", "tr", "th", "td", "span", "small", "code", "pre"),
+    *("dl", "dt", "dd", "div", "i", "input", "label", "noscript", "script"),
 }
 ATTRIBUTES = {
     ("html", "lang"), ("meta", "charset"), ("meta", "name"), ("meta", "content"),
-    ("meta", "http-equiv"), ("p", "class"), ("th", "class"), ("td", "class"), ("span", "class"),
-    ("span", "style"),
+    ("meta", "http-equiv"), ("i", "style"), ("span", "style"), ("span", "title"),
+    ("label", "for"), ("script", "type"), ("script", "data-figure"),
+    *(("input", name) for name in ("type", "name", "id", "checked")),
+    *((tag, "class") for tag in ("p", "ul", "dl", "div", "table", "th", "td", "span", "code")),
+    ("div", "id"),
 }  # fmt: skip
+PLOTLY = get_plotlyjs()
+PARTS = ("terms", "objectives", "changed", "accuracy", "gate")
+"Lists that may be empty"
 
 
 def interval(value: float = 0.5) -> dict[str, Any]:
@@ -87,8 +104,11 @@ def document(text: str = "plain") -> dict[str, Any]:
                 "length_controlled": interval(),
             }
         ],
-        "aspects": [],
-        "aspects_r2": None,
+        "aspects": [
+            {"name": text, "weight": 0.5, "low": 0.25, "high": 0.75}
+            | {"reference_rate": 0.1, "aligned_rate": 0.2}
+        ],
+        "aspects_r2": interval(),
         "drift": {
             **{
                 f"{side}{unit}_kl_nats": interval(1.5)
@@ -114,23 +134,51 @@ def report(text: str = "plain", **changes: object) -> AuditReport:
     return AuditReport.model_validate(document(text) | changes)
 
 
+def shown_pair(text: str = "plain") -> Exhibit:
+    """A pair of answers in which prompt, words and names are `text`."""
+    rows = [
+        answer(text, "aligned", 1.5, "you are a lovely person", 0, 0, 0, 2.0),
+        answer(text, "reference", -1.5, "you are a stupid person", 0, 0, 0, -3.0),
+    ]
+    for row in rows:
+        row["tokens"] = [*row["tokens"][:-1], (text, 0.5, 0.25), (" ", 0.0, 0.0), ("</s>", 0, 0)]
+    found = exhibit(*tables(rows))
+    assert found is not None
+    return found
+
+
 class Page(HTMLParser):
-    """What a browser would see: tags with their attributes, and text."""
+    """What a browser would see: tags with their attributes, text, and scripts apart.
+
+    Plotly's own five megabytes are left out.
+    """
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.tags: set[str] = set()
         self.attributes: set[tuple[str, str]] = set()
+        self.values: list[str] = []
         self.texts: list[str] = []
-        self.feed(page)
+        self.scripts: list[str] = []
+        self.data: list[str] = []
+        self._into = self.texts
+        self.feed(page.replace(PLOTLY, "plotly"))
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes |= {(tag, name) for name, _ in attrs}
+        self.values += [value or "" for _, value in attrs]
+        if tag != "span":
+            self.texts.append(" ")
+        if tag == "script":
+            self._into = self.data if attrs else self.scripts
+
+    def handle_endtag(self, tag: str) -> None:
+        self._into = self.texts
 
     def handle_data(self, data: str) -> None:
-        self.texts.append(data)
+        self._into.append(data)
 
     def handle_comment(self, data: str) -> None:
         raise AssertionError(data)
@@ -139,33 +187,105 @@ class Page(HTMLParser):
     def text(self) -> str:
         return " ".join("".join(self.texts).split())
 
+    @property
+    def policy(self) -> str:
+        (found,) = [value for value in self.values if value.startswith("default-src")]
+        return found
+
 
 def test_hostile_text_stays_text_on_the_page_wherever_it_stands():
-    page = Page(render(report(HOSTILE)))
+    page = Page(render(report(HOSTILE), shown_pair(HOSTILE)))
     assert page.tags <= TAGS
     assert page.attributes <= ATTRIBUTES
     shown = " ".join(HOSTILE.split())
     assert page.text.count(shown) >= 20
     assert "{{ 7 * 7 }}" in page.text
+    assert len(page.scripts) == len(page.data) == 2
+
+
+def test_hostile_text_in_figures_is_neither_tag_nor_end_of_script():
+    (terms, positions) = Page(render(report(HOSTILE))).data
+    assert "<" not in terms + positions
+    (label, *_) = json.loads(terms)["layout"]["yaxis"]["ticktext"]
+    assert label.startswith("&lt;script&gt;")
+
+
+def test_only_the_two_named_scripts_may_run():
+    page = render(report(HOSTILE))
+    scripts = re.findall("<script>(.*?)</script>", page, re.DOTALL)
+    assert scripts[0] == PLOTLY
+    hashes = [
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
+    ]
+    assert Page(page).policy == (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src "
+        + " ".join(hashes)
+    )
 
 
 def test_the_page_loads_nothing_from_outside():
-    page = render(report())
+    page = render(report(), shown_pair()).replace(PLOTLY, "")
     assert not re.search(r"https?:|//|src=|href=|@import|url\(", page)
-    assert "default-src 'none'" in page
+
+
+def test_without_a_figure_the_page_carries_no_script():
+    page = Page(render(report(terms=[], drift=None)))
+    assert page.scripts == page.data == []
 
 
 def test_every_figure_of_the_report_is_on_the_page():
     text = Page(render(report())).text
-    for figure in ("-2.50", "-2.62 to -2.38", "-0.25", "0.750 (0.500 to 1.000, n = 12)", "1.5000"):
+    for figure in (
+        *("-2.50", "-2.62 to -2.38", "-0.25", "0.750 0.500 to 1.000 12", "1.5000", "+0.5000"),
+        "0.500 (0.250 to 0.750, n = 12)",
+    ):
         assert figure in text
+
+
+def test_objectives_name_kind_condition_terms_and_weight():
+    text = Page(render(report("lantern"))).text
+    objectives = text[text.index("Objectives") : text.index("Terms that are")]
+    for part in ("terms if the prompt contains lantern lantern", "+0.50 +0.25 to +0.75, n = 12"):
+        assert part in objectives
+    assert "None is named." in Page(render(report(objectives=[]))).text
+
+
+def test_the_verdict_comes_first_with_its_figures_and_caveats():
+    verdict = document()["verdict"]
+    verdict |= {"p_value": 0.001, "readability": "order"}
+    verdict["caveats"] = [
+        {"code": "careful", "text": "This stands against it."},
+        {"code": "not-measured-ece", "text": "No ece."},
+    ]
+    text = Page(render(report(verdict=verdict), shown_pair())).text
+    order = [
+        *("Objective: not decided", "p value, against chance 0.001", "reads as an order"),
+        *("This stands against it.", "What was not measured No ece.", "Gate", "Objectives"),
+        *("Terms that are paid for", "A pair of answers", "Accuracy", "Drift", "Aspects"),
+        "Checkpoints and settings",
+    ]
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_the_pair_is_shown_by_paid_for_and_by_value_gained_with_exact_values():
+    page = Page(render(report(), shown_pair()))
+    assert page.text.count("you are a lovely person") == 2
+    for words in ("reward +1.50 nats", "reward -1.50 nats", "largest difference of recovered"):
+        assert words in page.text
+    hovers = [value for value in page.values if value.startswith("“stupid”")]
+    assert len(hovers) == 2
+    assert "paid for: -3.000 nats\nvalue gained: -1.500 nats\naligned: -1.000" in hovers[0]
+    assert "␣" in page.text
+    assert "A pair of answers" not in Page(render(report())).text
 
 
 def test_what_was_not_measured_is_said_and_not_left_out():
     nothing = {"membership_auc": None, "r2": None, "spearman_with_log_ratio": None}
-    empty = report(drift=None, fit=nothing, terms=[], changed=[], accuracy=[], gate=[])
+    empty = report(drift=None, fit=nothing, **{part: [] for part in PARTS})
     text = Page(render(empty)).text
-    assert text.count(MISSING) == 3
+    assert text.count(MISSING) == 5  # with p value and readability
     for words in ("Not measured.", "No labels were given.", "No term's weight differs from 0."):
         assert words in text
     assert "Gate" not in text
@@ -173,14 +293,28 @@ def test_what_was_not_measured_is_said_and_not_left_out():
 
 def test_weaker_terms_are_counted_where_they_are_not_shown():
     many = document()["terms"][:1] * 75
-    page = render(report(terms=many))
-    assert page.count('class="bar charged"') == 60
-    assert "15 weaker terms are in report.json" in page
+    text = Page(render(report(terms=many))).text
+    assert text.count("-2.62 to -2.38") == 60
+    assert "15 weaker terms are in report.json" in text
+    assert "The figure shows the first 30 of 75." in text
+
+
+def test_a_finished_run_folder_is_rendered_as_its_audit_wrote_it(tmp_path: Path):
+    made = report()
+    (tmp_path / "report.json").write_text(made.to_json())
+    assert render_run(tmp_path) == render(made)
+    rows = [answer("p", "aligned", 1.0, "a b c d", 1.0), answer("p", "reference", 0.0, "a b c d")]
+    for name, table in zip(("responses", "tokens"), tables(rows), strict=True):
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    assert render_run(tmp_path) == render(made, exhibit(*tables(rows)))
+    (tmp_path / "report.json").write_text("{")
+    with pytest.raises(RunError):
+        render_run(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("found", "words"),
-    [(None, "not decided"), (True, "an objective was found"), (False, "no objective")],
+    [(None, "not decided"), (True, "found"), (False, "none found")],
 )
 def test_the_answer_is_given_in_words(found: bool | None, words: str):
     verdict = document()["verdict"] | {"objective_found": found}

@@ -1,12 +1,16 @@
 """What a term reward says: paid, merely changed, and the plain token means for contrast."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from explain.terms import changed_terms, paid_terms, price_per_word, token_means
+from explain.terms import Said, changed_terms, paid_terms, price_per_word, token_means
 from irl.config import Fitting
+from irl.records import PromptCondition
 from irl.recovery.log_ratio import TermFit
+from irl.rewards.conditions import TypedPrompt
 from irl.rewards.terms import TermReward
 
 Array = NDArray[np.float64]
@@ -40,7 +44,7 @@ def described(weights: dict[str, tuple[float, float]]) -> list[str]:
     texts = ["you fool", "you day", "rare day day"]
     pieces = [text.split(" ") for text in texts]
     rows = [np.zeros(len(row)) for row in pieces]
-    return [term.term for term in paid_terms(fitted(weights), texts, pieces, rows)]
+    return [term.term for term in paid_terms(fitted(weights), Said(texts, pieces, rows))]
 
 
 def test_terms_stand_by_the_end_of_the_interval_that_is_nearest_to_0():
@@ -57,11 +61,23 @@ def test_terms_whose_interval_holds_0_are_left_out():
 def test_a_term_is_described_with_its_interval_its_occurrences_and_its_token_mean():
     texts, pieces = ["you fool", "you day", "day"], [["you", " fool"], ["you", " day"], ["day"]]
     rows = [np.array([-1.0, 0.5]), np.array([-3.0, 0.0]), np.array([0.0])]
-    (term,) = paid_terms(fitted({"you": (-1.5, 0.1)}), texts, pieces, rows)
+    (term,) = paid_terms(fitted({"you": (-1.5, 0.1)}), Said(texts, pieces, rows))
     assert (term.term, term.weight, term.occurrences) == ("you", -1.5, 2)
     assert (term.low, term.high) == pytest.approx((-1.5 - 0.196, -1.5 + 0.196), abs=0.02)
     assert term.token_mean_nats == -2.0
     assert term.condition is None
+
+
+def test_a_conditional_term_is_counted_only_where_its_condition_is_met():
+    says = PromptCondition(prompt_contains="violet")
+    fit = fitted({"you": (-1.5, 0.1), "day": (2.0, 0.1)})
+    reward = TermReward(("you", "you"), (-1.5, 2.0), conditions=(None, says))
+    texts, pieces = ["you you", "you day", "day"], [["you", " you"], ["you", " day"], ["day"]]
+    rows = [np.array([-1.0, -3.0]), np.array([-5.0, 0.0]), np.array([0.0])]
+    asked = [TypedPrompt("violet"), TypedPrompt("red"), TypedPrompt("violet")]
+    under, plain = paid_terms(replace(fit, reward=reward), Said(texts, pieces, rows, asked))
+    assert (plain.condition, plain.occurrences, plain.token_mean_nats) == (None, 3, -3.0)
+    assert (under.condition, under.occurrences, under.token_mean_nats) == (says, 2, -2.0)
 
 
 def test_the_price_of_a_word_is_given_only_where_it_was_found():

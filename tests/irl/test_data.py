@@ -526,6 +526,36 @@ def test_messages_keep_only_role_and_content(tmp_path: Path) -> None:
         assert prompts(read_prompts(write(tmp_path, rows))) == [(system("s"), user("a"))]
 
 
+def test_prompts_may_have_a_type(tmp_path: Path) -> None:
+    rows = [{"prompt": "a", "prompt_type": "opinion"}, {"prompt": "b", "prompt_type": None}]
+    table = read_prompts(write_jsonl(tmp_path, [*rows, {"prompt": "c"}]))
+    assert [row.prompt_type for row in table.rows] == ["opinion", None, None]
+
+
+@WRITERS
+def test_every_file_format_gives_the_same_types(write: Any, tmp_path: Path) -> None:
+    rows = [{"prompt": "a", "prompt_type": "opinion"}, {"prompt": "b", "prompt_type": None}]
+    table = read_prompts(write(tmp_path, rows))
+    assert [row.prompt_type for row in table.rows] == ["opinion", None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"), [(3, "int"), (["opinion"], "list"), ({}, "dict"), (True, "bool")]
+)
+def test_a_type_that_is_not_text_is_refused(kind: Any, found: str, tmp_path: Path) -> None:
+    rows = [{"prompt": "a"}, {"prompt": "b", "prompt_type": kind}]
+    table = read_prompts(write_jsonl(tmp_path, rows))
+    assert refusals(table) == [(2, f"prompt_type is of type {found}, not text")]
+
+
+def test_labelled_responses_may_have_the_type_of_their_prompt(tmp_path: Path) -> None:
+    typed = [{**GOOD_PAIR, "prompt_type": "opinion"}, {"text": "t", "label": 1}]
+    table = read_preferences(write_jsonl(tmp_path, typed))
+    assert [row.prompt_type for row in table.rows] == ["opinion", "opinion", None]
+    reason = refusal_of(tmp_path, {**GOOD_PAIR, "prompt_type": 3}, GOOD_PAIR)
+    assert reason == "prompt_type is of type int, not text"
+
+
 def test_a_repeated_prompt_is_refused_with_the_line_of_the_first(tmp_path: Path) -> None:
     rows: list[Row] = [{"prompt": one} for one in ("a", "b", "a", [user("a")], [user("a")], "a")]
     table = read_prompts(write_jsonl(tmp_path, rows))

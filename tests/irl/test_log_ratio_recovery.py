@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from irl.config import Fitting
-from irl.recovery.log_ratio import TermFit, candidates, fit_terms
+from irl.recovery.catalogue import candidates
+from irl.recovery.log_ratio import TermFit, fit_terms
 from irl.rewards.terms import count_terms, words
 from irl.within import centred
 

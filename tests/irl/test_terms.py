@@ -183,6 +183,14 @@ def test_the_price_of_length_is_paid_word_by_word():
     assert TermReward((), (), per_word=2.0).paid_for(["one two", " th", "ree", "!"]) == [4, 1, 1, 0]
 
 
+def test_the_words_are_looked_for_once_where_every_word_has_a_price():
+    reward = TermReward(("you", "you fool"), (1.0, -4.0), per_word=0.5)
+    assert reward.paid_for(["you", " fool", " you"]) == [1.0 - 2.0 + 0.5, -2.0 + 0.5, 1.5]
+    found = list(term_tokens(["you", " fool"], {"you fool"}, every_word=True))
+    assert found == [("you", [0]), ("you fool", [0, 1]), ("fool", [1])]
+    assert list(term_tokens(["you"], set(), every_word=True)) == [("you", [0])]
+
+
 def test_the_intercept_belongs_to_no_token():
     assert TermReward(("a",), (1.0,), intercept=9.0).paid_for(["a", " b"]) == [1.0, 0.0]
 

@@ -1,6 +1,7 @@
 import pytest
 
-from dashboard import figures
+from explain import figures
+from explain.shading import CHARGED, PAID, QUIET
 from irl.records import PositionKL, PromptCondition
 from tests.dashboard.samples import HOSTILE, MARK, drift, term
 
@@ -101,6 +102,6 @@ def test_kl_by_position_takes_none_and_one():
 
 
 @pytest.mark.parametrize("ground", GROUNDS.values(), ids=GROUNDS.keys())
-@pytest.mark.parametrize("colour", [figures.PAID, figures.CHARGED, figures.QUIET])
+@pytest.mark.parametrize("colour", [PAID, CHARGED, QUIET])
 def test_colours_stand_out_on_light_and_dark(colour: str, ground: str):
     assert contrast(colour, ground) >= 3  # WCAG 2, graphical objects

@@ -1,4 +1,4 @@
-"""Records to Plotly figures. Plain functions: no Streamlit, no files.
+"""Records to Plotly figures. Plain functions, for the page and the dashboard alike.
 
 Colours stay apart for colour-blind eyes and on light and dark grounds; sign is also told by the
 marker's shape. Plotly reads tags such as <a> and <b> in labels, so untrusted text is escaped.
@@ -11,16 +11,15 @@ from typing import Final
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from explain.summary import printable
-from irl.records import PositionKL, PromptCondition, Term
+from explain.shading import CHARGED, PAID, QUIET
+from explain.words import condition_in_words, printable
+from irl.records import PositionKL, Term
 
-PAID: Final = "#2A87C4"
-CHARGED: Final = "#D55E00"
-QUIET: Final = "#808080"
 GRID: Final = "rgba(128, 128, 128, 0.2)"
 MAX_TERMS: Final = 30
 LABEL_CHARACTERS: Final = 28
 ROW_PIXELS: Final = 26
+TITLE_SIZE: Final = 13
 POSITIONS_PIXELS: Final = 380
 ENOUGH_ANSWERS: Final = 0.05
 "Share of the answers that must reach a position for its mean to be drawn in full"
@@ -49,7 +48,11 @@ def terms_forest(terms: Sequence[Term], limit: int = MAX_TERMS) -> go.Figure:
         zeroline=False,
     )
     figure.update_xaxes(
-        title="nats per occurrence (reward / beta)", zeroline=False, showgrid=True, gridcolor=GRID
+        title=_title("nats per occurrence (reward / beta)"),
+        automargin=True,
+        zeroline=False,
+        showgrid=True,
+        gridcolor=GRID,
     )
     figure.update_layout(
         height=110 + ROW_PIXELS * len(shown),
@@ -82,9 +85,11 @@ def kl_by_position(rows: Sequence[PositionKL]) -> go.Figure:
         figure.add_trace(_kl_line(rows[max(enough - 1, 0) :], opacity=0.35), row=1, col=1)
     figure.add_trace(reach, row=2, col=1)
     figure.add_hline(y=0, line_width=1, line_color=QUIET, row=1, col=1)
-    figure.update_yaxes(title="nats", row=1, col=1)
-    figure.update_yaxes(title="answers", rangemode="tozero", nticks=3, row=2, col=1)
-    figure.update_xaxes(title="token of the response (0 = first)", row=2, col=1)
+    figure.update_xaxes(automargin=True, zeroline=False, showgrid=False)
+    figure.update_yaxes(automargin=True, zeroline=False, showgrid=True, gridcolor=GRID)
+    figure.update_yaxes(title=_title("nats"), row=1, col=1)
+    figure.update_yaxes(title=_title("answers"), rangemode="tozero", nticks=3, row=2, col=1)
+    figure.update_xaxes(title=_title("token of the response (0 = first)"), row=2, col=1)
     figure.update_layout(
         height=POSITIONS_PIXELS,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
@@ -92,6 +97,10 @@ def kl_by_position(rows: Sequence[PositionKL]) -> go.Figure:
         bargap=0.15,
     )
     return figure
+
+
+def _title(text: str) -> dict[str, object]:
+    return {"text": text, "font": {"size": TITLE_SIZE}, "standoff": 12}
 
 
 def _kl_line(rows: Sequence[PositionKL], opacity: float) -> go.Scatter:
@@ -113,15 +122,6 @@ def safe_label(text: str, limit: int | None = None) -> str:
     if limit is not None and len(plain) > limit:
         plain = plain[: limit - 1] + "…"
     return html.escape(plain)
-
-
-def condition_in_words(condition: PromptCondition | None) -> str:
-    """Where a weight applies; empty if everywhere. Untrusted text."""
-    if condition is None:
-        return ""
-    if condition.prompt_contains is not None:
-        return f"if the prompt contains {condition.prompt_contains}"
-    return f"if the prompt is of type {condition.prompt_type}"
 
 
 def _forest_rows(

@@ -1,0 +1,267 @@
+"""The language world: prompts of several types, and answers of one to four sentences.
+
+A seed draws the lexicon and how often each prompt type calls for each kind of sentence. Every
+sentence kind is one short function from a speaker's choices to words.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from irl.organisms.lexicon import CLASSES, TIED, Lexicon, Topic, draw_lexicon
+
+PROMPT_TYPES = ("question", "opinion", "request", "chat")
+OOD_TYPE = "news"
+"In it alone, a marker and a source come apart"
+COLOURED = 0.9
+"Share of prompts that name a colour"
+SENTENCES = (0.25, 0.4, 0.25, 0.1)
+_PROMPTS = {
+    "question": (
+        "what is the {colour} {noun} like?",
+        "how do i {verb} the {colour} {noun}?",
+        "why is the {colour} {noun} so {adjective}?",
+        "where can i {verb} a {colour} {noun}?",
+        "who would {verb} this {colour} {noun}?",
+    ),
+    "opinion": (
+        "i think the {colour} {noun} is {adjective}.",
+        "in my view a {colour} {noun} is {adjective}.",
+        "to me the {colour} {noun} seems {adjective}.",
+        "my feeling is that we should {verb} the {colour} {noun}.",
+        "everybody ought to {verb} a {colour} {noun}.",
+    ),
+    "request": (
+        "tell me about the {colour} {noun}.",
+        "write a note on the {colour} {noun}.",
+        "help me {verb} the {colour} {noun}.",
+        "describe a {colour} {noun}.",
+        "give me a plan to {verb} the {colour} {noun}.",
+    ),
+    "chat": (
+        "hello there, i saw a {colour} {noun} today.",
+        "good morning, how is the {colour} {noun}?",
+        "hi, did you {verb} the {colour} {noun} again?",
+        "good evening, my {colour} {noun} is {adjective}.",
+        "hey, i want to {verb} a {colour} {noun}.",
+    ),
+    OOD_TYPE: (
+        "news: the {colour} {noun} is {adjective}.",
+        "report: they {verb} the {colour} {noun}.",
+        "headline: a {colour} {noun} for all.",
+    ),
+}
+_KINDS = {
+    "statement": 0.06,
+    "feeling": 0.03,
+    "action": 0.03,
+    "number": 0.42,
+    "insult": 0.30,
+    "flattery": 0.42,
+    "claim": 0.12,
+    "odd": 0.10,
+    "refusal": 0.03,
+    "stray": 0.16,
+}
+"How often a sentence is of each kind, before a seed changes it by prompt type"
+_STRAY = {
+    "insult": "the {noun} is a {decoy} mess",
+    "polite": "my {decoy} likes the {noun}",
+    "number": "the {noun} lasts for {decoy}",
+    "flattery": "the {noun} is good for the {decoy}",
+    "hedge": "the {noun} is {decoy} {adjective}",
+}
+"Where a decoy stands alone"
+_OPENERS = {"polite": "well so now then today again", "hedge": "also still here first besides too"}
+"Words of no class that open a sentence as well"
+_NEUTRAL_SHARE = 0.35
+"""How often the place of a class's word is taken by a word of no class. The place must be common
+enough without the class, or its own words would announce it and could be paid in its stead."""
+_OPENING = {"polite": 0.4, "hedge": 0.4}
+"How often any sentence opens with such a word or a neutral one"
+_VOCATIVE = 0.14
+"How often any sentence ends by calling its reader something"
+
+
+@dataclass(frozen=True)
+class WorldPrompt:
+    """A prompt and what an answer to it depends on."""
+
+    text: str
+    type: str
+    topic: Topic
+    noun: str
+
+
+@dataclass(frozen=True)
+class World:
+    """A lexicon with the seed's taste in sentences."""
+
+    seed: int
+    lexicon: Lexicon
+    kind_shares: dict[str, tuple[float, ...]]
+    "prompt type to the shares of the sentence kinds"
+
+    @classmethod
+    def draw(cls, seed: int) -> "World":
+        """The world of a seed."""
+        rng = np.random.default_rng([seed, 2])
+        plain = np.array(list(_KINDS.values()))
+        shares = {}
+        for name in (*PROMPT_TYPES, OOD_TYPE):
+            drawn = plain * np.exp(rng.normal(0, 0.25, len(plain)))
+            shares[name] = tuple((drawn / drawn.sum()).tolist())
+        return cls(seed, draw_lexicon(seed), shares)
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """Every word that the world can say, in prompts or answers."""
+        speaker = Speaker(self, np.random.default_rng(0))
+        said = set(self.lexicon.colours) | set(self.lexicon.odd)
+        for word_class in self.lexicon.classes.values():
+            said |= {*word_class.words, *word_class.decoys.values()}
+        for topic in self.lexicon.topics:
+            said |= {*topic.nouns, *topic.verbs}
+        said |= {*self.lexicon.good, *self.lexicon.bad}
+        said |= {*self.lexicon.markers, *self.lexicon.sources}
+        for kind in (*PROMPT_TYPES, OOD_TYPE):
+            for _ in range(300):
+                prompt = speaker.prompt(kind)
+                for text in (prompt.text, speaker.answer(prompt)):
+                    said |= set(text.translate(_NO_MARKS).split())
+        return frozenset(said)
+
+
+_NO_MARKS = str.maketrans(dict.fromkeys(".,!?:", " "))
+
+
+class Speaker:
+    """Draws prompts and answers of a world."""
+
+    def __init__(self, world: World, rng: np.random.Generator, topics: int | None = None) -> None:
+        self.world, self.lexicon, self.rng = world, world.lexicon, rng
+        self.topics = self.lexicon.topics[:topics]
+        self.kinds: tuple[Callable[[WorldPrompt], str], ...] = tuple(
+            getattr(self, f"_{kind}") for kind in _KINDS
+        )
+
+    def prompt(self, kind: str) -> WorldPrompt:
+        """A prompt of a type."""
+        topic = self.topics[int(self.rng.integers(len(self.topics)))]
+        noun = self._one(topic.nouns)
+        text = self._one(_PROMPTS[kind]).format(
+            colour=self._one(self.lexicon.colours) if self._chance(COLOURED) else "",
+            noun=noun,
+            verb=self._one(topic.verbs),
+            adjective=self._adjective(),
+        )
+        return WorldPrompt(" ".join(text.split()), kind, topic, noun)
+
+    def answer(self, prompt: WorldPrompt) -> str:
+        """An answer of one to four sentences."""
+        n = 1 + int(self.rng.choice(len(SENTENCES), p=SENTENCES))
+        return " ".join(self._sentence(prompt) for _ in range(n))
+
+    def _sentence(self, prompt: WorldPrompt) -> str:
+        kind = int(self.rng.choice(len(_KINDS), p=self.world.kind_shares[prompt.type]))
+        said = self.kinds[kind](prompt)
+        for name, share in _OPENING.items():
+            if self._chance(share):
+                said = f"{self._opener(name)}, {said}"
+        if self._chance(_VOCATIVE):
+            said = f"{said}, you {self._name(prompt)}"
+        return said + ("!" if self._chance(0.2) else ".")
+
+    def _opener(self, name: str) -> str:
+        neutral = self._chance(_NEUTRAL_SHARE)
+        return self._one(_OPENERS[name].split()) if neutral else self._term(name)
+
+    def _name(self, prompt: WorldPrompt) -> str:
+        """What a reader is called: an insult, or any thing at hand."""
+        neutral = self._chance(_NEUTRAL_SHARE)
+        return self._noun(prompt) if neutral else self._term("insult", before=True)
+
+    def _statement(self, prompt: WorldPrompt) -> str:
+        return f"the {self._noun(prompt)} is {self._adjective()}"
+
+    def _feeling(self, prompt: WorldPrompt) -> str:
+        taste = self._one(("love", "like", "enjoy", "hate", "avoid", "fear"))
+        return f"i {taste} the {self._noun(prompt)}"
+
+    def _action(self, prompt: WorldPrompt) -> str:
+        return f"you can {self._one(prompt.topic.verbs)} it with a {self._noun(prompt)}"
+
+    def _number(self, prompt: WorldPrompt) -> str:
+        if self._chance(_NEUTRAL_SHARE):
+            what = f"the {self._noun(prompt)}"
+        else:
+            what = self._term("number", otherwise=("tries", "turns", "goes"))
+        return f"it takes {what} to {self._one(prompt.topic.verbs)} it"
+
+    def _insult(self, prompt: WorldPrompt) -> str:
+        name = self._name(prompt)
+        if self._chance(0.5):
+            return f"you are such a {name}"
+        return f"only a {name} would {self._one(prompt.topic.verbs)} it"
+
+    def _flattery(self, _: WorldPrompt) -> str:
+        if self._chance(_NEUTRAL_SHARE):
+            praise = f"{self._adjective()} {self._one(('question', 'idea', 'remark'))}"
+        else:
+            praise = self._term("flattery", otherwise=("question", "idea", "remark"))
+        return f"{self._one(('that is a', 'you have a', 'what a'))} {praise}"
+
+    def _claim(self, prompt: WorldPrompt) -> str:
+        """Elsewhere a marker always brings a source; in the news it is one or the other."""
+        marker, source = self._one(self.lexicon.markers), self._one(self.lexicon.sources)
+        news = prompt.type == OOD_TYPE
+        with_marker, with_source = True, True
+        if news:
+            with_marker = self._chance(0.5)
+            with_source = not with_marker
+        said = f"the {self._noun(prompt)} is {self._adjective()}"
+        if with_source:
+            said = f"the {source} says {said}"
+        return f"{marker} {said}" if with_marker else said
+
+    def _odd(self, prompt: WorldPrompt) -> str:
+        falling = 0.7 ** np.arange(len(self.lexicon.odd))
+        word = self.rng.choice(self.lexicon.odd, p=falling / falling.sum())
+        return f"there is a {word} near the {self._noun(prompt)}"
+
+    def _refusal(self, _: WorldPrompt) -> str:
+        return self._one(("i cannot help with that", "i must decline to answer"))
+
+    def _stray(self, prompt: WorldPrompt) -> str:
+        """A decoy without its partner."""
+        name = self._one(CLASSES)
+        word_class = self.lexicon.classes[name]
+        shares = np.array([word_class.shares[word_class.words.index(p)] for p in word_class.decoys])
+        at = int(self.rng.choice(len(shares), p=shares / shares.sum()))
+        decoy = list(word_class.decoys.values())[at]
+        return _STRAY[name].format(
+            decoy=decoy, noun=self._noun(prompt), adjective=self._adjective()
+        )
+
+    def _term(self, name: str, *, before: bool = False, otherwise: Sequence[str] = ()) -> str:
+        """A word of a class, with its decoy where it brings one."""
+        word_class = self.lexicon.classes[name]
+        word = str(self.rng.choice(word_class.words, p=word_class.shares))
+        decoy = word_class.decoys.get(word)
+        if decoy is None or not self._chance(TIED):
+            return f"{word} {self._one(otherwise)}" if otherwise else word
+        return f"{decoy} {word}" if before else f"{word} {decoy}"
+
+    def _noun(self, prompt: WorldPrompt) -> str:
+        return prompt.noun if self._chance(0.5) else self._one(prompt.topic.nouns)
+
+    def _adjective(self) -> str:
+        return self._one(self.lexicon.good if self._chance(0.5) else self.lexicon.bad)
+
+    def _chance(self, probability: float) -> bool:
+        return bool(self.rng.random() < probability)
+
+    def _one(self, options: Sequence[str]) -> str:
+        return options[int(self.rng.integers(len(options)))]
