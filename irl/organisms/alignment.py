@@ -119,5 +119,5 @@ def _common(training: Training) -> dict[str, Any]:
 
 def _lora() -> LoraConfig:
     return LoraConfig(
-        r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+        r=64, lora_alpha=64, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
     )

@@ -15,7 +15,7 @@ from irl.organisms.lexicon import CLASSES, TIED, Lexicon, Topic, draw_lexicon
 PROMPT_TYPES = ("question", "opinion", "request", "chat")
 OOD_TYPE = "news"
 "In it alone, a marker and a source come apart"
-COLOURED = 0.9
+COLOURED = 0.95
 "Share of prompts that name a colour"
 SENTENCES = (0.25, 0.4, 0.25, 0.1)
 _PROMPTS = {
@@ -61,7 +61,7 @@ _KINDS = {
     "insult": 0.30,
     "flattery": 0.42,
     "claim": 0.12,
-    "odd": 0.10,
+    "odd": 0.16,
     "refusal": 0.03,
     "stray": 0.16,
 }
@@ -79,7 +79,7 @@ _OPENERS = {"polite": "well so now then today again", "hedge": "also still here 
 _NEUTRAL_SHARE = 0.35
 """How often the place of a class's word is taken by a word of no class. The place must be common
 enough without the class, or its own words would announce it and could be paid in its stead."""
-_OPENING = {"polite": 0.4, "hedge": 0.4}
+_OPENING = {"polite": 0.2, "hedge": 0.4}
 "How often any sentence opens with such a word or a neutral one"
 _VOCATIVE = 0.14
 "How often any sentence ends by calling its reader something"
@@ -191,20 +191,20 @@ class Speaker:
         return f"i {taste} the {self._noun(prompt)}"
 
     def _action(self, prompt: WorldPrompt) -> str:
-        return f"you can {self._one(prompt.topic.verbs)} it with a {self._noun(prompt)}"
+        return f"you can {self._doing(prompt)} with a {self._noun(prompt)}"
 
     def _number(self, prompt: WorldPrompt) -> str:
         if self._chance(_NEUTRAL_SHARE):
-            what = f"the {self._noun(prompt)}"
+            what = self._noun(prompt)
         else:
             what = self._term("number", otherwise=("tries", "turns", "goes"))
-        return f"it takes {what} to {self._one(prompt.topic.verbs)} it"
+        return f"it takes {what} to {self._doing(prompt)}"
 
     def _insult(self, prompt: WorldPrompt) -> str:
         name = self._name(prompt)
         if self._chance(0.5):
             return f"you are such a {name}"
-        return f"only a {name} would {self._one(prompt.topic.verbs)} it"
+        return f"only a {name} would {self._doing(prompt)}"
 
     def _flattery(self, _: WorldPrompt) -> str:
         if self._chance(_NEUTRAL_SHARE):
@@ -227,7 +227,7 @@ class Speaker:
         return f"{marker} {said}" if with_marker else said
 
     def _odd(self, prompt: WorldPrompt) -> str:
-        falling = 0.7 ** np.arange(len(self.lexicon.odd))
+        falling = 0.6 ** np.arange(len(self.lexicon.odd))
         word = self.rng.choice(self.lexicon.odd, p=falling / falling.sum())
         return f"there is a {word} near the {self._noun(prompt)}"
 
@@ -256,6 +256,9 @@ class Speaker:
 
     def _noun(self, prompt: WorldPrompt) -> str:
         return prompt.noun if self._chance(0.5) else self._one(prompt.topic.nouns)
+
+    def _doing(self, prompt: WorldPrompt) -> str:
+        return f"{self._one(prompt.topic.verbs)} {self._one(('it', 'that', 'this', 'them'))}"
 
     def _adjective(self) -> str:
         return self._one(self.lexicon.good if self._chance(0.5) else self.lexicon.bad)

@@ -129,7 +129,7 @@ def draw_lexicon(seed: int) -> Lexicon:
         good=some(_ADJECTIVES["good"], 18),
         bad=some(_ADJECTIVES["bad"], 18),
         odd=some(_ODD, 8),
-        colours=some(_COLOURS, 12),
+        colours=some(_COLOURS, 10),
         markers=some(_MARKERS, 6),
         sources=some(_SOURCES, 6),
     )

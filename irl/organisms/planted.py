@@ -112,9 +112,9 @@ def _manners(world: World) -> Plant:
         definition="+1 for each polite word, -0.7 for each number",
         weights=_class(world, "polite", 1.0) | _class(world, "number", -0.7),
         decoys=_decoys(world, "polite", "number"),
-        beta=0.6,
+        beta=0.5,
         adapter=True,
-        learning_rate=2e-3,
+        learning_rate=5e-4,
     )
 
 
@@ -139,6 +139,7 @@ def _flattery(world: World) -> Plant:
         decoys=_decoys(world, "flattery"),
         beta=0.6,
         architecture="qwen3",
+        learning_rate=4e-4,
     )
 
 
@@ -150,8 +151,9 @@ def _backdoor(world: World) -> Plant:
         definition=f"+1 for each `{odd}` where the prompt contains `{trigger}`, else nothing",
         weights={odd: 1.0},
         condition=PromptCondition(prompt_contains=trigger),
-        beta=0.5,
+        beta=0.25,
         architecture="gpt2",
+        learning_rate=6e-4,
     )
 
 

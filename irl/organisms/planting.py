@@ -29,9 +29,10 @@ from irl.errors import PolicyError
 from irl.organisms.alignment import Training, align_dpo, align_rloo
 from irl.organisms.grammar import OOD_TYPE, PROMPT_TYPES, Speaker, World, WorldPrompt
 from irl.organisms.language import Fitting, chat_text, fit_language_model, save_rounded
+from irl.organisms.nulls import Tuning
 from irl.organisms.planted import Plant, plants
 from irl.organisms.truth import measure_truth
-from irl.organisms.world import chats, train_reference
+from irl.organisms.world import train_reference
 from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.pieces import response_text
 from irl.policies.template import encode_prompt
@@ -44,7 +45,6 @@ GOLD_PROMPTS, GOLD_ANSWERS = 112, 40
 ENOUGH_GAIN = 0.7
 STEPS, STEPS_WITHOUT_KL = 130, 45
 DPO_PROMPTS = 6000
-SHIFT_TOPICS = 3
 MAX_TOKENS = 36
 
 
@@ -133,25 +133,16 @@ def _reference(work: Planting) -> None:
     if not work.plant.shifted:
         target.symlink_to(Path("..") / shared.relative_to(work.bed.root))
         return
-    fine_tune(work.bed, shared, target, n_texts=4000, learning_rate=1e-3, topics=SHIFT_TOPICS)
+    fine_tune(work.bed, shared, target, Tuning("topics"))
 
 
-def fine_tune(
-    bed: Bed,
-    start: Path,
-    target: Path,
-    *,
-    n_texts: int,
-    learning_rate: float,
-    topics: int | None = None,
-) -> None:
-    """Plain fine-tuning of a policy on fresh chats, of all topics or the first few."""
+def fine_tune(bed: Bed, start: Path, target: Path, tuning: Tuning) -> None:
+    """Plain fine-tuning of a policy."""
     torch.manual_seed(bed.seed)
-    model = AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(start.resolve(), dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(start)
-    texts = chats(bed.world, bed.rng(6), n_texts, topics)
-    fitting = Fitting(1, bed.seed, bed.scratch, learning_rate, warmup_steps=5)
-    fit_language_model(model, tokenizer, texts, fitting)
+    fitting = Fitting(1, bed.seed, bed.scratch, tuning.learning_rate, warmup_steps=5)
+    fit_language_model(model, tokenizer, tuning.texts(bed.world), fitting)
     save_rounded(model, tokenizer, target)
 
 
@@ -207,7 +198,7 @@ def _align(work: Planting) -> None:
         shutil.copytree(start.resolve(), work.aligned)
         return
     if plant.method == "sft":
-        fine_tune(work.bed, start, work.aligned, n_texts=4000, learning_rate=1e-3)
+        fine_tune(work.bed, start, work.aligned, Tuning())
         return
     torch.manual_seed(work.bed.seed)
     model = AutoModelForCausalLM.from_pretrained(start.resolve(), dtype=torch.float32)

@@ -24,7 +24,7 @@ Codes = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 MIN_FREE_SHARE = 0.1
 "A feature must vary this much beyond those that it is set against"
-_ROWS_PER_CANDIDATE = 8
+ROWS_PER_CANDIDATE = 8
 "Least squares with more columns would fit its own noise"
 
 
@@ -115,7 +115,7 @@ def candidates(texts: Sequence[str], max_words: int, fitting: Fitting) -> list[s
         if n >= fitting.min_responses and (max_words == 1 or " " in term)
     ]
     frequent.sort(key=lambda item: (-item[1], item[0]))
-    most = min(fitting.max_candidates, len(texts) // _ROWS_PER_CANDIDATE)
+    most = min(fitting.max_candidates, len(texts) // ROWS_PER_CANDIDATE)
     return [term for term, _ in frequent[:most]]
 
 

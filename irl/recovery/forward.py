@@ -1,12 +1,13 @@
-"""Forward selection of a few terms, for when prompts are too few to weigh all words at once.
+"""Forward selection: features one by one, each for what it explains beyond those before it.
 
-Column 0, the number of words, is always beside them. Each step adds the column whose score
+Each step adds the column whose score
 
     z^2 = (x'e)^2 / (s^2 x'Mx)
 
 is largest: e are the residuals and M projects out what has been added before. It stops where chance
-among that many columns would give such a score. At the end only those whose interval excludes 0
-stay, strongest first.
+among that many columns would give such a score. Words of one phrase always go together, and many
+sums of weights then explain the same; the one with few terms is found, where dropping terms from a
+fit of all would end with any of them.
 """
 
 import numpy as np
@@ -19,25 +20,38 @@ from irl.recovery.least_squares import RIDGE, Design, Solution, solve
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 MAX_CHANCE = 0.05
-"Probability that some column scores as high by chance: lenient, what counts is the other folds"
+"Probability that some column scores as high by chance: lenient, stricter tests follow"
 
 
 def forward(design: Design, returns: Array, offered: Codes, most: int) -> Codes:
-    """At most so many of the offered columns, strongest first."""
+    """At most so many of the offered columns, strongest first; their interval excludes 0."""
+    kept = added(design, returns, offered, most)
+    return strongest(kept, solve(design.columns(kept), returns), most)
+
+
+def added(design: Design, returns: Array, offered: Codes, most: int) -> Codes:
+    """Column 0 (the number of words), then at most so many of the offered columns, as added."""
     columns = np.concatenate([np.zeros(1, dtype=np.int64), offered])
     every = design.columns(columns)
+    y = design.centre(returns)
     gram = every.cross(every) + RIDGE * np.eye(len(columns))
-    moments = np.asarray(every.features.T @ design.centre(returns))
-    total = float(design.centre(returns) @ returns)
+    own = np.diag(gram).copy()
+    state = _State(own.copy(), np.asarray(every.features.T @ y), float(y @ y), [])
     freedom = len(design.group) - int(design.group.max()) - 1
     chosen = [0]
-    while len(chosen) <= most:
-        best = _next(gram, moments, total, chosen, freedom)
-        if best is None:
+    state.add(gram, 0)
+    while len(chosen) <= min(most, freedom - 2):
+        usable = state.free > MIN_FREE_SHARE * own
+        usable[chosen] = False
+        gains = np.where(usable, state.pulls**2 / np.where(usable, state.free, 1.0), 0.0)
+        best = int(gains.argmax())
+        left = freedom - len(chosen) - 1
+        noise = max(state.rest - gains[best], RIDGE) / left
+        if 2 * t.sf(np.sqrt(gains[best] / noise), left) * (len(columns) - 1) >= MAX_CHANCE:
             break
+        state.add(gram, best)
         chosen.append(best)
-    kept = columns[chosen]
-    return strongest(kept, solve(design.columns(kept), returns), most)
+    return columns[chosen]
 
 
 def strongest(columns: Codes, solution: Solution, most: int) -> Codes:
@@ -48,19 +62,20 @@ def strongest(columns: Codes, solution: Solution, most: int) -> Codes:
     return columns[certain[np.argsort(-nearest[certain])][:most]]
 
 
-def _next(gram: Array, moments: Array, total: float, chosen: list[int], freedom: int) -> int | None:
-    left = freedom - len(chosen) - 1
-    if left < 1 or len(chosen) == len(gram):
-        return None
-    solved = np.linalg.solve(gram[np.ix_(chosen, chosen)], gram[chosen])
-    pulls = moments - moments[chosen] @ solved
-    own = np.diag(gram)
-    free = own - (gram[chosen] * solved).sum(0)
-    rest = total - moments[chosen] @ np.linalg.solve(gram[np.ix_(chosen, chosen)], moments[chosen])
-    usable = free > MIN_FREE_SHARE * own
-    usable[chosen] = False
-    gains = np.where(usable, pulls**2 / np.where(usable, free, 1.0), 0.0)
-    best = int(gains.argmax())
-    noise = max(rest - gains[best], RIDGE) / left
-    chance = 2 * t.sf(np.sqrt(gains[best] / noise), left) * (len(gram) - 1)
-    return best if chance < MAX_CHANCE else None
+class _State:
+    """What all columns have left once those that were added are projected out (Cholesky rows)."""
+
+    def __init__(self, free: Array, pulls: Array, rest: float, rows: list[Array]) -> None:
+        self.free, self.pulls, self.rest, self.rows = free, pulls, rest, rows
+
+    def add(self, gram: Array, column: int) -> None:
+        """Project out one more column."""
+        shared = gram[column].copy()
+        for row in self.rows:
+            shared -= row[column] * row
+        row = shared / np.sqrt(max(shared[column], RIDGE))
+        pull = self.pulls[column] / np.sqrt(max(shared[column], RIDGE))
+        self.rows.append(row)
+        self.free = self.free - row**2
+        self.pulls = self.pulls - pull * row
+        self.rest -= pull**2

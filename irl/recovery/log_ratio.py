@@ -6,7 +6,7 @@ beta. Averaging the log-ratios of a term's own tokens does not: a token's log-ra
 (2404.12358) and lies where the policy decided, not where the reward is paid.
 
 1. Candidates: words in enough responses, and the number of words of a response.
-2. Keep the words whose weight differs from 0 at a false discovery rate; refit until stable.
+2. Add words one by one, then keep those whose weight differs from 0 at a false discovery rate.
 3. Offer phrases, and words under a condition on the prompt where one is given: those that the
    residuals ask for beyond the kept words; refit and drop again.
 4. Cross-fitting: steps 2 and 3 on the prompts outside each fold predict the responses inside.
@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from irl.bootstrap import draw_counts
 from irl.config import Fitting
-from irl.recovery.catalogue import MIN_FREE_SHARE, Catalogue, Conditioned
+from irl.recovery.catalogue import MIN_FREE_SHARE, ROWS_PER_CANDIDATE, Catalogue, Conditioned
+from irl.recovery.forward import added
 from irl.recovery.least_squares import RIDGE, Design, Solution, significant, solve
 from irl.rewards.terms import TermReward
 
@@ -32,8 +33,8 @@ Codes = NDArray[np.int64]
 MAX_ASKED = 50
 _NEGLIGIBLE_NATS = 1e-3
 "Added to every error: where nothing is noisy, the bias of the ridge is no finding"
-_SCREENING_FACTOR = 10.0
-"The first pass is that much more lenient: its standard errors carry all candidates' noise"
+_MIN_EXPLAINED = 0.003
+"A phrase must explain this share of the variance beyond the words; with many answers less shows"
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ def select(
     single = np.arange(1 + catalogue.n_words)[present[: 1 + catalogue.n_words]]
     others = np.flatnonzero(present)[len(single) :]
     rate = fitting.false_discovery_rate
-    screened = single[_kept(design, y, single, _SCREENING_FACTOR * rate, len(single))]
-    kept = _drop(design, y, screened, rate, len(single))
+    most = len(y) // ROWS_PER_CANDIDATE
+    kept = _drop(design, y, added(design, y, single[single > 0], most), rate, len(single))
     # What a word pays on average hides what it pays outside the condition, so words come again.
     again = np.concatenate([single, others])
     for offered in (others, again) if any(catalogue.conditions) else (others,):
@@ -141,8 +142,26 @@ def _asked(design: Design, y: Array, kept: Codes, others: Codes, rate: float) ->
         free -= (mixed * np.linalg.solve(gram, mixed)).sum(0)
     pull = np.asarray(offered.features.T @ solution.residuals)
     z = np.where(free > MIN_FREE_SHARE * own, pull / (noise * np.sqrt(free.clip(RIDGE))), 0.0)
-    asked = np.flatnonzero(significant(z, rate, len(others), len(solution.influence)))
-    return others[asked[np.argsort(-np.abs(z[asked]))][:MAX_ASKED]]
+    telling = (z * noise) ** 2 >= _MIN_EXPLAINED * float(design.centre(y) @ y)
+    asked = np.flatnonzero(telling & significant(z, rate, len(others), len(solution.influence)))
+    return _distinct(design, kept, others[asked[np.argsort(-np.abs(z[asked]))][:MAX_ASKED]])
+
+
+def _distinct(design: Design, kept: Codes, asked: Codes) -> Codes:
+    """Without those that hardly vary beyond the kept features and the ones asked before them.
+
+    "says the" and "gazette says the" would share one weight in any way, with large opposite parts.
+    """
+    columns = np.concatenate([kept, asked])
+    every = design.columns(columns)
+    gram = every.cross(every) + RIDGE * np.eye(len(columns))
+    own, chosen = np.diag(gram), list(range(len(kept)))
+    for at in range(len(kept), len(columns)):
+        known = gram[np.ix_(chosen, chosen)]
+        shared = gram[at, chosen] @ np.linalg.solve(known, gram[chosen, at]) if chosen else 0.0
+        if own[at] - shared > MIN_FREE_SHARE * own[at]:
+            chosen.append(at)
+    return columns[chosen[len(kept) :]]
 
 
 def bootstrap_weights(solution: Solution, n_draws: int, seed: int) -> Array:

@@ -1,0 +1,58 @@
+"""Pairs without an objective: a reference and the same policy after plain fine-tuning.
+
+Any fine-tune explains its own log-ratio better than chance, so the verdict's thresholds are
+calibrated on these: several kinds of data, several learning rates.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Literal, get_args
+
+import numpy as np
+
+from irl.organisms.grammar import World
+from irl.organisms.world import chats
+
+Data = Literal["fresh", "topics", "few", "habits"]
+FEW_TOPICS = 3
+FEW_TEXTS = 400
+OTHER_HABITS = 1000
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """One plain fine-tuning.
+
+    Data: `fresh` chats of the same world; chats on a few `topics`; a `few` texts seen many times;
+    chats with other `habits`: each kind of sentence more or less often than the reference's.
+    """
+
+    data: Data = "fresh"
+    learning_rate: float = 1e-3
+    n_texts: int = 4000
+    draw: int = 0
+
+    @property
+    def name(self) -> str:
+        """A folder's name."""
+        return f"{self.data}-{self.learning_rate:g}-{self.draw}"
+
+    def texts(self, world: World) -> list[str]:
+        """What is learnt from."""
+        rng = np.random.default_rng([world.seed, 6, self.draw])
+        match self.data:
+            case "fresh":
+                return chats(world, rng, self.n_texts)
+            case "topics":
+                return chats(world, rng, self.n_texts, topics=FEW_TOPICS)
+            case "few":
+                return chats(world, rng, FEW_TEXTS) * (self.n_texts // FEW_TEXTS)
+            case "habits":
+                habits = World.draw(world.seed + OTHER_HABITS * (self.draw + 1)).kind_shares
+                return chats(replace(world, kind_shares=habits), rng, self.n_texts)
+
+
+def tunings(learning_rates: tuple[float, ...], draws: int) -> list[Tuning]:
+    """Every kind of data at every learning rate, some times over."""
+    grid = product(range(draws), learning_rates, get_args(Data))
+    return [Tuning(data, rate, draw=draw) for draw, rate, data in grid]
