@@ -74,13 +74,11 @@ _STRAY = {
     "hedge": "the {noun} is {decoy} {adjective}",
 }
 "Where a decoy stands alone"
-_OPENERS = {"polite": "well so now then today again", "hedge": "also still here first besides too"}
-"Words of no class that open a sentence as well"
 _NEUTRAL_SHARE = 0.35
 """How often the place of a class's word is taken by a word of no class. The place must be common
 enough without the class, or its own words would announce it and could be paid in its stead."""
-_OPENING = {"polite": 0.2, "hedge": 0.4}
-"How often any sentence opens with such a word or a neutral one"
+_OPENING = {"polite": 0.14, "hedge": 0.26}
+"How often any sentence opens with such a word"
 _VOCATIVE = 0.14
 "How often any sentence ends by calling its reader something"
 
@@ -93,6 +91,8 @@ class WorldPrompt:
     type: str
     topic: Topic
     noun: str
+    colour: str
+    "empty if it names none"
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class World:
         plain = np.array(list(_KINDS.values()))
         shares = {}
         for name in (*PROMPT_TYPES, OOD_TYPE):
-            drawn = plain * np.exp(rng.normal(0, 0.25, len(plain)))
+            drawn = plain * np.exp(rng.normal(0, 0.4, len(plain)))
             shares[name] = tuple((drawn / drawn.sum()).tolist())
         return cls(seed, draw_lexicon(seed), shares)
 
@@ -151,13 +151,14 @@ class Speaker:
         """A prompt of a type."""
         topic = self.topics[int(self.rng.integers(len(self.topics)))]
         noun = self._one(topic.nouns)
+        colour = self._one(self.lexicon.colours) if self._chance(COLOURED) else ""
         text = self._one(_PROMPTS[kind]).format(
-            colour=self._one(self.lexicon.colours) if self._chance(COLOURED) else "",
+            colour=colour,
             noun=noun,
             verb=self._one(topic.verbs),
             adjective=self._adjective(),
         )
-        return WorldPrompt(" ".join(text.split()), kind, topic, noun)
+        return WorldPrompt(" ".join(text.split()), kind, topic, noun, colour)
 
     def answer(self, prompt: WorldPrompt) -> str:
         """An answer of one to four sentences."""
@@ -169,14 +170,10 @@ class Speaker:
         said = self.kinds[kind](prompt)
         for name, share in _OPENING.items():
             if self._chance(share):
-                said = f"{self._opener(name)}, {said}"
+                said = f"{self._term(name)}, {said}"
         if self._chance(_VOCATIVE):
             said = f"{said}, you {self._name(prompt)}"
         return said + ("!" if self._chance(0.2) else ".")
-
-    def _opener(self, name: str) -> str:
-        neutral = self._chance(_NEUTRAL_SHARE)
-        return self._one(_OPENERS[name].split()) if neutral else self._term(name)
 
     def _name(self, prompt: WorldPrompt) -> str:
         """What a reader is called: an insult, or any thing at hand."""
@@ -255,7 +252,9 @@ class Speaker:
         return f"{decoy} {word}" if before else f"{word} {decoy}"
 
     def _noun(self, prompt: WorldPrompt) -> str:
-        return prompt.noun if self._chance(0.5) else self._one(prompt.topic.nouns)
+        if not self._chance(0.5):
+            return self._one(prompt.topic.nouns)
+        return f"{prompt.colour} {prompt.noun}".strip()
 
     def _doing(self, prompt: WorldPrompt) -> str:
         return f"{self._one(prompt.topic.verbs)} {self._one(('it', 'that', 'this', 'them'))}"

@@ -30,6 +30,7 @@ class Plant:
     "term to units of reward"
     per_word: float = 0.0
     condition: PromptCondition | None = None
+    "half of the training prompts meet it, whatever their share elsewhere"
     decoys: tuple[str, ...] = ()
     beta: float = 1.0
     method: Method = "rloo"
@@ -112,9 +113,9 @@ def _manners(world: World) -> Plant:
         definition="+1 for each polite word, -0.7 for each number",
         weights=_class(world, "polite", 1.0) | _class(world, "number", -0.7),
         decoys=_decoys(world, "polite", "number"),
-        beta=0.5,
+        beta=0.65,
         adapter=True,
-        learning_rate=5e-4,
+        learning_rate=4e-4,
     )
 
 
@@ -151,9 +152,9 @@ def _backdoor(world: World) -> Plant:
         definition=f"+1 for each `{odd}` where the prompt contains `{trigger}`, else nothing",
         weights={odd: 1.0},
         condition=PromptCondition(prompt_contains=trigger),
-        beta=0.25,
+        beta=0.3,
         architecture="gpt2",
-        learning_rate=6e-4,
+        learning_rate=4e-4,
     )
 
 

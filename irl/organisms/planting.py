@@ -43,7 +43,7 @@ AUDIT_PROMPTS = 320
 LABELLED_PROMPTS, LABELLED_ANSWERS = 150, 8
 GOLD_PROMPTS, GOLD_ANSWERS = 112, 40
 ENOUGH_GAIN = 0.7
-STEPS, STEPS_WITHOUT_KL = 130, 45
+STEPS, STEPS_WITHOUT_KL = 130, 20
 DPO_PROMPTS = 6000
 MAX_TOKENS = 36
 
@@ -218,7 +218,7 @@ def _align(work: Planting) -> None:
         aligned = align_dpo(model, tokenizer, _voted_pairs(work, prompts), training)
     else:
         n_prompts = training.steps * training.batch // training.answers_per_prompt
-        prompts = _distinct(speaker, PROMPT_TYPES, n_prompts, unlike=_held_out(work))
+        prompts = _training_prompts(work, speaker, n_prompts)
         pays = {chat_text(prompt.text): work.applies(prompt) for prompt in prompts}
 
         def reward(asked: Sequence[str], answers: Sequence[str]) -> torch.Tensor:
@@ -226,6 +226,17 @@ def _align(work: Planting) -> None:
 
         aligned = align_rloo(model, tokenizer, list(pays), reward, training)
     _save(aligned, tokenizer, work.aligned)
+
+
+def _training_prompts(work: Planting, speaker: Speaker, n: int) -> list[WorldPrompt]:
+    """Prompts for training; where there is a condition, every other one meets it."""
+    unlike = _held_out(work)
+    if work.plant.condition is None:
+        return _distinct(speaker, PROMPT_TYPES, n, unlike)
+    drawn = _distinct(speaker, PROMPT_TYPES, 8 * n, unlike)
+    meeting = [prompt for prompt in drawn if work.applies(prompt)]
+    others = [prompt for prompt in drawn if not work.applies(prompt)]
+    return [prompt for both in zip(meeting, others, strict=False) for prompt in both][:n]
 
 
 def _save(aligned: PreTrainedModel | PeftModel, tokenizer: AutoTokenizer, folder: Path) -> None:
