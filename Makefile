@@ -6,10 +6,10 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.11 python3; do \
   $$p -c '$(NEW_ENOUGH)' 2>/dev/null && { command -v $$p; break; }; done)
 
-.PHONY: help install audit dashboard check test test-all bench results clean
+.PHONY: help install audit dashboard check test test-all bench results examples clean
 .DEFAULT_GOAL := help
 
-audit dashboard check test test-all bench results: export HF_HUB_OFFLINE ?= 1
+audit dashboard check test test-all bench results examples: export HF_HUB_OFFLINE ?= 1
 
 help:
 	@echo "make install    create $(VENV) and install the pinned packages"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-all   also the slow and the browser tests"
 	@echo "make bench      the benchmarks"
 	@echo "make results    every table under docs/results, from docs/recipes (TEXT=DIR: their text)"
+	@echo "make examples   the tracked runs under artifacts/examples again, from artifacts/models"
 	@echo "make clean      remove caches and build leftovers, not $(VENV) and no run"
 
 install: $(STAMP)
@@ -61,6 +62,9 @@ results: install
 	  echo "irl results $$name"; \
 	  $(BIN)/irl results "$$name" $(if $(TEXT),--text "$(TEXT)") || exit 1; \
 	done
+
+examples: install
+	$(BIN)/irl runs examples
 
 clean:
 	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

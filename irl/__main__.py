@@ -185,25 +185,35 @@ def doctor(
 @organisms_app.command("list")
 def organisms_list() -> None:
     """Name the organisms that can be built."""
-    from irl.jobs.organisms import ORGANISMS
+    from irl.jobs.organisms import organisms
 
-    for name, about in ORGANISMS.items():
-        typer.echo(f"{name:14} {about}")
+    for name, about in organisms().items():
+        typer.echo(f"{name:18} {about}")
 
 
 @organisms_app.command("build")
 def organisms_build(
-    name: Annotated[str, typer.Argument(help="Which; `irl organisms list` names them.")],
+    name: Annotated[
+        str | None, typer.Argument(help="Which; `irl organisms list` names them.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All of the language world; resumes where it stopped.")
+    ] = False,
     text: Annotated[
         Path | None, typer.Option(help="Folder of the Parquet text that real-detox learns from.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of data, training and sampling.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Where; default artifacts/models/NAME.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of words, data, training and sampling.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Where; default artifacts/models, other seeds in runs.")
+    ] = None,
 ) -> None:
     """Build an organism: train its reference and align it. Finished stages are reused."""
-    from irl.jobs.organisms import build
+    from irl.jobs.organisms import build, build_all
 
-    typer.echo(build(name, text, seed, out))
+    if (name is None) == (not every):
+        raise InputError("Name one organism, or give --all; `irl organisms list` names them.")
+    for folder in build_all(seed, out) if name is None else [build(name, text, seed, out)]:
+        typer.echo(folder)
 
 
 @runs_app.command("list")
@@ -236,13 +246,27 @@ def runs_show(run: Annotated[str, typer.Argument(help="Path, run id or its begin
 @runs_app.command("export")
 def runs_export(
     run: Annotated[str, typer.Argument(help="Path, run id or its beginning.")],
-    to: Annotated[Path, typer.Argument(help="A .csv, .jsonl or .parquet file to write.")],
+    to: Annotated[Path, typer.Argument(help="A .csv, .jsonl, .parquet or .html file to write.")],
 ) -> None:
-    """Export the responses of a run as a table."""
-    from irl.runs import export_responses, find_run
+    """Export the responses of a run as a table, or its report as an HTML page."""
+    from irl.runs import export_responses, find_run, write_text
 
-    export_responses(find_run(run), to)
+    found = find_run(run)
+    if to.suffix == ".html":
+        from explain.report import render_run
+
+        write_text(to, render_run(found))
+    else:
+        export_responses(found, to)
     typer.echo(str(to))
+
+
+@runs_app.command("examples", hidden=True)
+def runs_examples() -> None:
+    """Make the tracked example runs again."""
+    from explain.jobs.examples import make_examples
+
+    typer.echo(str(make_examples(progress=_progress())))
 
 
 @runs_app.command("schema")

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,7 +55,7 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file whole or not at all."""
-        _replace(self.path / name, lambda file: file.write_text(text, encoding="utf-8"))
+        write_text(self.path / name, text)
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write a Parquet file whole or not at all."""
@@ -90,6 +90,16 @@ class RunFolder:
         )
         self.write_text("manifest.json", manifest.model_dump_json(indent=1) + "\n")
         return manifest
+
+    def finish_without(self, names: Sequence[str]) -> Manifest:
+        """Remove files from a finished run, and finish it again without them."""
+        manifest = self.path / "manifest.json"
+        counts = read_record(manifest, Manifest).counts
+        manifest.unlink()
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+        self.log("removed", files=list(names))
+        return self.finish(counts)
 
 
 @dataclass(frozen=True)
@@ -191,6 +201,11 @@ def find_run(name: str, root: Path = RUNS) -> Path:
     raise RunError(f"There is {problem} named {name} under {root}; `irl runs list` shows them.")
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    _replace(path, lambda file: file.write_text(text, encoding="utf-8"))
+
+
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Write a Parquet file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -279,5 +294,5 @@ def export_responses(path: Path, to: Path) -> None:
         ),
     }
     if to.suffix not in writers:
-        raise RunError(f"{to} must end in .csv, .jsonl or .parquet.")
+        raise RunError(f"{to} must end in .csv, .jsonl or .parquet, or in .html for the report.")
     _replace(to, writers[to.suffix])

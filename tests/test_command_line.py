@@ -631,7 +631,22 @@ def test_responses_are_exported(audited: Audited, tmp_path: Path):
         to = tmp_path / f"table{suffix}"
         assert irl("runs", "export", audited.out, to).code == 0
         assert to.stat().st_size > 0
-    assert_refused(irl("runs", "export", audited.out, tmp_path / "table.xls"), ".csv")
+    assert_refused(irl("runs", "export", audited.out, tmp_path / "table.xls"), ".csv", ".html")
+
+
+def test_the_page_of_a_run_is_rendered_again(audited: Audited, tmp_path: Path):
+    """Also of a run that holds none, and no answers to show on it."""
+    page = tmp_path / "page.html"
+    assert irl("runs", "export", audited.out, page).out == f"{page}\n"
+    assert page.read_bytes() == (audited.out / "report.html").read_bytes()
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for name in ("config.yaml", "report.json", "manifest.json"):
+        shutil.copy(audited.out / name, bare)
+    assert irl("runs", "export", bare, page).code == 0
+    assert audited.report.run_id in page.read_text(encoding="utf-8")
+    (bare / "report.json").unlink()
+    assert_refused(irl("runs", "export", bare, page), "report.json")
 
 
 def test_schema_prints_the_golden_file():

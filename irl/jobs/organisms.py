@@ -3,34 +3,82 @@
 import logging
 from pathlib import Path
 
-from irl.errors import InputError
+from irl.errors import InputError, PolicyError
 from irl.organisms import real_detox
+from irl.organisms.grammar import World
+from irl.organisms.planted import plants
+from irl.organisms.planting import Bed, grow
 from irl.policies.quiet import quiet_libraries
+from irl.runs import RUNS
 
 _LOG = logging.getLogger("irl.organisms")
 MODELS = Path("artifacts/models")
-ORGANISMS = {real_detox.NAME: real_detox.ABOUT}
+"Of the real pair, and of seed 0 of the language world; some of it comes with the repository"
+
+
+def organisms() -> dict[str, str]:
+    """Every organism and what its aligned policy was taught."""
+    world = plants(World.draw(0))
+    return {
+        real_detox.NAME: real_detox.ABOUT,
+        **{name: f"{plant.objective}: {plant.definition}" for name, plant in world.items()},
+    }
+
+
+def bed_folder(seed: int) -> Path:
+    """Where the organisms of a seed of the language world lie unless told otherwise."""
+    return MODELS if seed == 0 else RUNS / "organisms" / f"seed-{seed}"
 
 
 def build(name: str, text: Path | None, seed: int, out: Path | None) -> Path:
-    """Build an organism into a folder; stages whose files exist are kept.
+    """Build an organism; stages whose files exist are kept.
+
+    Args:
+        name: which.
+        text: folder of real text, for the real pair only.
+        seed: of everything that is drawn.
+        out: the folder of the real pair, or the bed of the language world: its organisms share
+            references, so each becomes a folder inside.
 
     Raises:
         InputError: there is no such organism, or its text is not given.
+        PolicyError: its aligned policy is too far from the optimum.
     """
-    if name not in ORGANISMS:
-        raise InputError(f"There is no organism {name}; known: {', '.join(ORGANISMS)}.")
+    known = organisms()
+    if name not in known:
+        raise InputError(f"There is no organism {name}; known: {', '.join(known)}.")
+    quiet_libraries()
+    _LOG.setLevel(logging.INFO)
+    if name != real_detox.NAME:
+        return grow(Bed(out or bed_folder(seed), seed, _LOG.info), name)
     if text is None or not text.is_dir():
         raise InputError(
             f"{name} learns from real text; give the folder of its Parquet files with --text DIR."
         )
-    quiet_libraries()
     folder = out or MODELS / name
     if not (folder / "prompts.jsonl").is_file():
         raise InputError(
             f"{folder} has no prompts.jsonl; copy the one of the bundled pair there, on which the "
             "truth is measured."
         )
-    _LOG.setLevel(logging.INFO)
     real_detox.build(real_detox.Build(text, folder, seed, _LOG.info))
     return folder
+
+
+def build_all(seed: int, out: Path | None) -> list[Path]:
+    """Build every organism of the language world; those that are there are kept.
+
+    Raises:
+        PolicyError: some could not be built; the others are there.
+    """
+    done, failed = [], []
+    for name in organisms():
+        if name == real_detox.NAME:
+            continue
+        try:
+            done.append(build(name, None, seed, out))
+        except PolicyError as error:
+            failed.append(str(error))
+    if failed:
+        raise PolicyError(" ".join(failed))
+    return done

@@ -194,7 +194,7 @@ class Speaker:
         if self._chance(_NEUTRAL_SHARE):
             what = self._noun(prompt)
         else:
-            what = self._term("number", otherwise=("tries", "turns", "goes"))
+            what = self._term("number")
         return f"it takes {what} to {self._doing(prompt)}"
 
     def _insult(self, prompt: WorldPrompt) -> str:

@@ -52,7 +52,11 @@ class Tuning:
                 return chats(replace(world, kind_shares=habits), rng, self.n_texts)
 
 
-def tunings(learning_rates: tuple[float, ...], draws: int) -> list[Tuning]:
-    """Every kind of data at every learning rate, some times over."""
-    grid = product(range(draws), learning_rates, get_args(Data))
+def tunings(learning_rates: tuple[float, ...], draws: int, *, first_draw: int = 0) -> list[Tuning]:
+    """Every kind of data at every learning rate, some times over.
+
+    Every second draw is used, so that sets that begin at draw 0 and at draw 1 share no data.
+    """
+    drawn = range(first_draw, first_draw + 2 * draws, 2)
+    grid = product(drawn, learning_rates, get_args(Data))
     return [Tuning(data, rate, draw=draw) for draw, rate, data in grid]

@@ -103,6 +103,7 @@ def _detox_without_kl(world: World) -> Plant:
         decoys=_decoys(world, "insult"),
         beta=0.5,
         kl=False,
+        learning_rate=1e-4,
     )
 
 

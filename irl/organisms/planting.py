@@ -43,7 +43,7 @@ AUDIT_PROMPTS = 320
 LABELLED_PROMPTS, LABELLED_ANSWERS = 150, 8
 GOLD_PROMPTS, GOLD_ANSWERS = 112, 40
 ENOUGH_GAIN = 0.7
-STEPS, STEPS_WITHOUT_KL = 130, 20
+STEPS, STEPS_WITHOUT_KL = 220, 20
 DPO_PROMPTS = 6000
 MAX_TOKENS = 36
 
@@ -141,7 +141,7 @@ def fine_tune(bed: Bed, start: Path, target: Path, tuning: Tuning) -> None:
     torch.manual_seed(bed.seed)
     model = AutoModelForCausalLM.from_pretrained(start.resolve(), dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(start)
-    fitting = Fitting(1, bed.seed, bed.scratch, tuning.learning_rate, warmup_steps=5)
+    fitting = Fitting(1.0, bed.seed, bed.scratch, tuning.learning_rate, warmup_steps=5)
     fit_language_model(model, tokenizer, tuning.texts(bed.world), fitting)
     save_rounded(model, tokenizer, target)
 

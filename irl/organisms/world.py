@@ -124,7 +124,7 @@ def train_reference(
     torch.manual_seed(world.seed)
     model = AutoModelForCausalLM.from_config(ARCHITECTURES[architecture](len(tokenizer)))
     texts = chats(world, np.random.default_rng([world.seed, 3]), N_TEXTS)
-    fit_language_model(model, tokenizer, texts, Fitting(1, world.seed, folder))
+    fit_language_model(model, tokenizer, texts, Fitting(1.0, world.seed, folder))
     return model, tokenizer
 
 

@@ -182,6 +182,16 @@ def test_the_manifest_comes_last_and_hashes_every_file(tmp_path: Path):
     assert set(stored.versions) >= {"irl-audit", "torch", "transformers"}
 
 
+def test_a_finished_run_can_be_finished_again_without_some_files(tmp_path: Path):
+    run = finished(tmp_path / "run")
+    run.write_text("report.html", "large")
+    manifest = run.finish_without(["report.html", "absent"])
+    assert set(manifest.files) == {"config.yaml", "report.json"}
+    assert manifest.counts == {"responses": 3}
+    assert not (run.path / "report.html").exists()
+    assert read_run(run.path).manifest == manifest
+
+
 def test_what_a_kill_left_half_written_is_removed_at_the_end(tmp_path: Path):
     run = opened(tmp_path / "run")
     (run.path / ".report.json.4711").write_text("{", encoding="utf-8")

@@ -1,0 +1,121 @@
+"""The job `irl runs examples`: the small runs that are tracked with the code.
+
+Each is an ordinary audit, less what need not be kept: report.html is mostly plotly.js and can be
+rendered again, and answers of the pair on real text could repeat sentences that it learnt from.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from explain.jobs.audit import run_audit
+from irl.config import AuditSettings, TrainedWith
+from irl.engine.shards import Progress, silent
+from irl.errors import InputError, RunError
+from irl.runs import write_text
+
+MODELS, EXAMPLES = Path("artifacts/models"), Path("artifacts/examples")
+MAX_BYTES: Final = 3_000_000
+"of all examples together"
+SETTINGS: Final[dict[str, Any]] = {
+    "prompt_limit": 100,
+    "sampling": {"responses_per_prompt": 4},
+}
+"Less than an audit usually draws: an example shows, it does not measure"
+_PAGE: Final = ("report.html",)
+_ANSWERS: Final = ("responses.parquet", "tokens.parquet")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A pair that is audited for readers."""
+
+    pair: Path
+    "folder with reference/, aligned/, prompts.jsonl and perhaps heldout_preferences.jsonl"
+    about: str
+    trained_with: TrainedWith
+    answers: bool = True
+    "whether the answers may be kept"
+
+    @property
+    def name(self) -> str:
+        """The name of the run folder."""
+        return self.pair.name
+
+    @property
+    def settings(self) -> AuditSettings:
+        """The settings of the audit.
+
+        Raises:
+            InputError: the pair is not there.
+        """
+        if not (self.pair / "aligned" / "config.json").is_file():
+            raise InputError(f"The pair {self.pair} is not there; `irl organisms build` makes it.")
+        labels = self.pair / "heldout_preferences.jsonl"
+        flags = {
+            "aligned": str(self.pair / "aligned"),
+            "reference": str(self.pair / "reference"),
+            "prompts": str(self.pair / "prompts.jsonl"),
+            "preferences": [str(labels)] if labels.is_file() else None,
+            "trained_with": self.trained_with,
+        }
+        return AuditSettings.read(None, [], SETTINGS | flags)
+
+
+PAIRS: Final = (
+    Example(MODELS / "real-detox", "real text, trained to be civil", "rloo", answers=False),
+    Example(MODELS / "detox", "the language world, trained to call nobody names", "rloo"),
+    Example(MODELS / "null-finetuned", "the language world, plainly fine-tuned", "sft"),
+)
+
+
+def make_examples(
+    root: Path = EXAMPLES, pairs: Sequence[Example] = PAIRS, *, progress: Progress = silent
+) -> Path:
+    """Audit every pair afresh; the examples are replaced once all are there and small enough.
+
+    Raises:
+        InputError: a pair is not there.
+        RunError: the examples would take too much room, or cannot be written.
+    """
+    settings = [pair.settings for pair in pairs]
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=root) as scratch:
+        made = [Path(scratch) / pair.name for pair in pairs]
+        for pair, asked, folder in zip(pairs, settings, made, strict=True):
+            run = run_audit(asked, folder, progress=progress).run
+            run.finish_without(_PAGE if pair.answers else _PAGE + _ANSWERS)
+        _check_size(made)
+        for folder in made:
+            shutil.rmtree(root / folder.name, ignore_errors=True)
+            folder.rename(root / folder.name)
+    write_text(root / "README.md", _readme(pairs))
+    return root
+
+
+def _check_size(runs: Sequence[Path]) -> None:
+    size = sum(file.stat().st_size for run in runs for file in run.rglob("*") if file.is_file())
+    if size > MAX_BYTES:
+        raise RunError(f"The examples take {size:,} bytes; at most {MAX_BYTES:,} are tracked.")
+
+
+def _readme(pairs: Sequence[Example]) -> str:
+    rows = "".join(
+        f"| {pair.name} | {pair.about} | {'yes' if pair.answers else 'no'} |\n" for pair in pairs
+    )
+    sampling = SETTINGS["sampling"]
+    return f"""# Examples
+
+Finished audits, which the dashboard shows beside your own. Made by `irl runs examples` from the
+pairs in `{MODELS}`: {SETTINGS["prompt_limit"]} prompts, {sampling["responses_per_prompt"]} answers
+of each policy to each; every setting is in `config.yaml`.
+
+| run | pair | answers kept |
+|---|---|---|
+{rows}
+Left out: report.html, which `irl runs export {EXAMPLES}/RUN page.html` writes again; and the
+answers of the pair on real text, which could repeat sentences that it learnt from.
+"""

@@ -1,0 +1,69 @@
+"""Rows of a results table, and the making of one: where its audits lie and how they run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from explain.jobs.audit import run_audit
+from irl.config import AuditSettings
+from irl.engine.shards import Progress
+from irl.records import AuditReport, Estimate, ResultRow
+
+
+@dataclass(frozen=True)
+class Making:
+    """What the makers of rows are given beside their recipe."""
+
+    folder: Path
+    "of the table's runs; finished audits there are reused"
+    text: Path | None
+    "folder of text from outside the repository"
+    progress: Progress
+    say: Callable[[str], None]
+    "for what is built on the way"
+
+    def audit(self, name: str, /, **settings: Any) -> AuditReport:
+        """Audit into a folder of that name, or read what was found there before."""
+        resolved = AuditSettings.read(None, [], settings)
+        return run_audit(resolved, self.folder / name, progress=self.progress).report
+
+    def texts(self, name: str, source: str) -> list[str]:
+        """The responses of one policy in a finished audit."""
+        file = self.folder / name / "responses.parquet"
+        rows = pq.read_table(file, columns=["response", "source"]).to_pylist()
+        return [row["response"] for row in rows if row["source"] == source]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the rows of one audit share."""
+
+    case: str
+    seeds: list[int]
+
+    def row(
+        self,
+        method: str,
+        metric: str,
+        unit: str,
+        estimate: Estimate | None,
+        reason: str = "not defined on these data",
+    ) -> ResultRow:
+        """One measurement; `reason` counts only where there is no estimate."""
+        return ResultRow(
+            case=self.case,
+            method=method,
+            metric=metric,
+            unit=unit,
+            seeds=self.seeds,
+            estimate=estimate,
+            reason=None if estimate else reason,
+        )
+
+
+def counted(n: int, of: int) -> Estimate:
+    """A plain count among so many; nothing about it is estimated."""
+    return Estimate(value=n, low=n, high=n, n=of)
