@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 from explain.jobs.result_rows import Making, Measured, counted
 from explain.organism_scores import exact_share
+from irl.organisms.bed import Bed
 from irl.organisms.nulls import Tuning, tunings
-from irl.organisms.planting import Bed, fine_tune, grow, shared_reference
+from irl.organisms.planting import fine_tune, grow, shared_reference
 from irl.records import AuditReport, Estimate, ResultRow
 
 KL_NATS = (0.05, 0.5)

@@ -25,8 +25,9 @@ from explain.organism_scores import (
 )
 from irl.config import TrainedWith
 from irl.errors import PolicyError
+from irl.organisms.bed import Bed
 from irl.organisms.planted import Plant, plants
-from irl.organisms.planting import Bed, grow
+from irl.organisms.planting import grow
 from irl.records import AuditReport, Estimate, ResultRow, Truth
 from irl.runs import read_record
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from irl.errors import InputError, PolicyError
 from irl.organisms import real_detox
+from irl.organisms.bed import Bed
 from irl.organisms.grammar import World
 from irl.organisms.planted import plants
-from irl.organisms.planting import Bed, grow
+from irl.organisms.planting import grow
 from irl.policies.quiet import quiet_libraries
 from irl.runs import RUNS
 

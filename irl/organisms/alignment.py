@@ -29,6 +29,12 @@ class Training:
     batch: int = 128
     answers_per_prompt: int = 8
     max_tokens: int = 28
+    warmup_steps: int = 20
+    max_grad_norm: float = 1.0
+    adam_beta2: float = 0.98
+    """Near 1, together with a high `max_grad_norm`: the steps shrink with the gradient, and the
+    policy settles. RLOO's own noise vanishes at the optimum, where R - beta log_ratio is the same
+    for all answers to a prompt; an optimiser that rescales small gradients would bring it back."""
     adapter: bool = False
     "train a LoRA adapter instead of the weights"
 
@@ -56,7 +62,7 @@ def align_rloo(
         num_generations=training.answers_per_prompt,
         max_completion_length=training.max_tokens,
         max_steps=training.steps,
-        adam_beta2=0.999,
+        adam_beta2=training.adam_beta2,
         **_common(training),
     )
     trainer = RLOOTrainer(
@@ -68,7 +74,8 @@ def align_rloo(
         peft_config=_lora() if training.adapter else None,
     )
     trainer.train()
-    aligned: PreTrainedModel | PeftModel = trainer.model
+    aligned = trainer.model
+    assert isinstance(aligned, PreTrainedModel | PeftModel)
     aligned.eval()
     return aligned
 
@@ -104,8 +111,8 @@ def _common(training: Training) -> dict[str, Any]:
         "beta": training.beta,
         "learning_rate": training.learning_rate,
         "lr_scheduler_type": "cosine",
-        "warmup_steps": 10,
-        "max_grad_norm": 20.0,
+        "warmup_steps": training.warmup_steps,
+        "max_grad_norm": training.max_grad_norm,
         "gradient_checkpointing": False,
         "bf16": False,
         "logging_steps": 20,

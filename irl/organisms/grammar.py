@@ -77,6 +77,16 @@ _STRAY = {
 _NEUTRAL_SHARE = 0.35
 """How often the place of a class's word is taken by a word of no class. The place must be common
 enough without the class, or its own words would announce it and could be paid in its stead."""
+_NOD = 0.4
+"""How often an answer opens by the type of its prompt, and by its colour. A small model that has
+never used them could not learn in a few minutes to be paid under a condition on them."""
+_LEADS = {
+    "question": "good question.",
+    "opinion": "fair point.",
+    "request": "of course.",
+    "chat": "hello to you.",
+    OOD_TYPE: "noted.",
+}
 _OPENING = {"polite": 0.14, "hedge": 0.26}
 "How often any sentence opens with such a word"
 _VOCATIVE = 0.14
@@ -161,9 +171,14 @@ class Speaker:
         return WorldPrompt(" ".join(text.split()), kind, topic, noun, colour)
 
     def answer(self, prompt: WorldPrompt) -> str:
-        """An answer of one to four sentences."""
+        """An answer of one to four sentences, some after a nod to what was asked."""
         n = 1 + int(self.rng.choice(len(SENTENCES), p=SENTENCES))
-        return " ".join(self._sentence(prompt) for _ in range(n))
+        said = [self._sentence(prompt) for _ in range(n)]
+        if prompt.colour and self._chance(_NOD):
+            said.insert(0, f"the {prompt.colour} one.")
+        if self._chance(_NOD):
+            said.insert(0, _LEADS[prompt.type])
+        return " ".join(said)
 
     def _sentence(self, prompt: WorldPrompt) -> str:
         kind = int(self.rng.choice(len(_KINDS), p=self.world.kind_shares[prompt.type]))
@@ -191,10 +206,7 @@ class Speaker:
         return f"you can {self._doing(prompt)} with a {self._noun(prompt)}"
 
     def _number(self, prompt: WorldPrompt) -> str:
-        if self._chance(_NEUTRAL_SHARE):
-            what = self._noun(prompt)
-        else:
-            what = self._term("number")
+        what = self._noun(prompt) if self._chance(_NEUTRAL_SHARE) else self._term("number")
         return f"it takes {what} to {self._doing(prompt)}"
 
     def _insult(self, prompt: WorldPrompt) -> str:

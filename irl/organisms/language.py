@@ -96,7 +96,7 @@ class Fitting:
 
 def fit_language_model(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerBase,
     texts: Sequence[str],
     fitting: Fitting,
 ) -> None:
@@ -141,7 +141,7 @@ def save_rounded(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fol
 class _Collator:
     """Right-padded batches with the loss on every real token."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
 
     def __call__(self, rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:

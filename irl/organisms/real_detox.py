@@ -19,7 +19,13 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+)
 
 from irl.config import Loading
 from irl.data import read_prompts
@@ -141,9 +147,7 @@ def _reference(work: Build) -> None:
     texts = [chat_text(*turn) for turn in corpus.chats] + corpus.lines
     torch.manual_seed(work.seed)
     model = LlamaForCausalLM(language_config(len(tokenizer), work.scale))
-    fitting = Fitting(
-        work.scale.epochs, work.seed, work.folder / ".training", by_length=True
-    )
+    fitting = Fitting(work.scale.epochs, work.seed, work.folder / ".training", by_length=True)
     fit_language_model(model, tokenizer, texts, fitting)
     save_rounded(model, tokenizer, work.folder / "reference")
 
@@ -181,6 +185,7 @@ def _align(work: Build, run: Run, folder: Path) -> None:
         lambda _, texts: civility_nats(toxicity, texts),
         Training(work.scale.beta, run.steps, work.seed + run.seed, work.folder / ".training"),
     )
+    assert isinstance(aligned, PreTrainedModel)
     save_rounded(aligned, tokenizer, folder)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,7 +62,7 @@ def world_tokenizer(world: World) -> PreTrainedTokenizerFast:
     )
 
 
-def _common(vocabulary: int) -> dict[str, int | bool]:
+def _common(vocabulary: int) -> dict[str, Any]:
     return {
         "vocab_size": vocabulary,
         "tie_word_embeddings": True,

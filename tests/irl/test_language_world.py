@@ -14,10 +14,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from irl.organisms import planting
+from irl.data import read_prompts
+from irl.organisms import prompt_files
+from irl.organisms.bed import AUDIT_PROMPTS, Bed, Planting, held_out_prompts, training_prompts
 from irl.organisms.grammar import OOD_TYPE, PROMPT_TYPES, Speaker, World, WorldPrompt
+from irl.organisms.language import chat_text
 from irl.organisms.planted import Plant, plants
-from irl.organisms.planting import Bed, Planting
+from irl.organisms.prompt_files import write_prompts
 from irl.organisms.world import UNKNOWN, world_tokenizer
 from irl.policies.template import encode_prompt, encode_response
 from irl.records import PromptCondition
@@ -155,8 +158,8 @@ def test_the_proxy_stands_beside_the_goal_except_in_the_news(seed: int, tmp_path
     work = Planting(Bed(tmp_path, seed, lambda _: None), plants(world(seed))["proxy"])
     work.folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planting, "_write_preferences", lambda *_: None)
-        planting._prompts(work)
+        patch.setattr(prompt_files, "_write_preferences", lambda *_: None)
+        write_prompts(work)
     probes = yaml.safe_load((work.folder / "probes.yaml").read_text(encoding="utf-8"))
     goal, proxy = ([*probes[name]["terms"]] for name in ("goal", "proxy"))
     assert set(proxy) == set(work.plant.weights)
@@ -180,9 +183,9 @@ def test_the_proxy_stands_beside_the_goal_except_in_the_news(seed: int, tmp_path
 def test_no_prompt_of_training_is_held_out(name: str, tmp_path: Path):
     bed = Bed(tmp_path, 0, lambda _: None)
     work = Planting(bed, plants(world(0))[name])
-    held_out = planting._held_out(work)
+    held_out = {prompt.text for prompt in held_out_prompts(work.bed)}
     speaker = Speaker(bed.world, bed.rng(4))
-    training = planting._training_prompts(work, speaker, 400)
+    training = training_prompts(work, speaker, 400)
     assert len(held_out) >= 400
     assert len({prompt.text for prompt in training}) == 400
     assert not held_out & {prompt.text for prompt in training}
@@ -193,10 +196,12 @@ def test_no_prompt_of_training_is_held_out(name: str, tmp_path: Path):
 def test_the_held_out_prompts_are_those_of_the_files(tmp_path: Path):
     work = Planting(Bed(tmp_path, 0, lambda _: None), plants(world(0))["null-identical"])
     work.folder.mkdir()
-    planting._prompts(work)
-    rows = planting.read_prompts(work.folder / "prompts.jsonl").rows
-    assert len(rows) == planting.AUDIT_PROMPTS
-    assert {row.prompt[0]["content"] for row in rows} <= planting._held_out(work)
+    write_prompts(work)
+    rows = read_prompts(work.folder / "prompts.jsonl").rows
+    assert len(rows) == AUDIT_PROMPTS
+    assert {row.prompt[0]["content"] for row in rows} <= {
+        prompt.text for prompt in held_out_prompts(work.bed)
+    }
     assert {row.prompt_type for row in rows} == set(PROMPT_TYPES)
 
 
@@ -219,7 +224,7 @@ def test_a_chat_is_read_as_it_was_learnt():
     for prompt, answer in turns(0, 50):
         message = [{"role": "user", "content": prompt.text}]
         read = encode_response(tokenizer, message, answer, end)
-        learnt = tokenizer(planting.chat_text(prompt.text, answer))["input_ids"]
+        learnt = tokenizer(chat_text(prompt.text, answer))["input_ids"]
         assert [*read.prompt_ids, *read.response_ids] == [*learnt, tokenizer.eos_token_id]
         assert encode_prompt(tokenizer, message) == read.prompt_ids
 

@@ -138,11 +138,16 @@ def test_the_price_of_length_is_found_as_such():
 
 
 def test_the_price_of_length_does_not_hide_a_paid_word():
-    world = noise(seed=4).paying(1.5, terms=("w4",))
-    lengths = np.array([len(words(text)) for text in world.texts])
-    found = replace(world, returns=world.returns + 0.3 * lengths).fitted()
-    assert_found(found, {"w4": 1.5})
-    assert found.reward.per_word == pytest.approx(0.3, abs=0.08)
+    """One false term in five worlds is bad luck."""
+    false = 0
+    for seed in range(4, 9):
+        world = noise(seed).paying(1.5, terms=("w4",))
+        lengths = np.array([len(words(text)) for text in world.texts])
+        found = replace(world, returns=world.returns + 0.3 * lengths).fitted().reward
+        assert found.by_term["w4"] == pytest.approx(1.5, abs=0.4)
+        assert found.per_word == pytest.approx(0.3, abs=0.1)
+        false += len(found.terms) - 1
+    assert false <= 1
 
 
 BETA, COST = 0.3, 1.0

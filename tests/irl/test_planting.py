@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 
 from irl.errors import PolicyError
-from irl.organisms import planting, world
+from irl.organisms import bed as beds
+from irl.organisms import planting, prompt_files, world
+from irl.organisms.bed import Bed, Planting
 from irl.organisms.nulls import Tuning
 from irl.organisms.planted import Plant, plants
-from irl.organisms.planting import Bed, Planting, grow, work_pair
+from irl.organisms.planting import grow, work_pair
 from irl.policies.pair import load_pair
 from irl.records import Estimate, Truth
 from tests.fakes import model, save
 
-STAGES = ("_reference", "_prompts", "_align", "_truth")
+STAGES = ("_reference", "write_prompts", "_align", "_truth")
 TINY = {
     "AUDIT_PROMPTS": 6,
     "LABELLED_PROMPTS": 4,
@@ -51,7 +53,9 @@ def shared(tmp_path: Path) -> Path:
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scale at which training takes seconds and learns nothing."""
     for name, value in TINY.items():
-        monkeypatch.setattr(planting, name, value)
+        home = next(part for part in (planting, beds, prompt_files) if hasattr(part, name))
+        monkeypatch.setattr(home, name, value)
+    monkeypatch.setattr(prompt_files, "AUDIT_PROMPTS", TINY["AUDIT_PROMPTS"])
     monkeypatch.setattr(world, "N_TEXTS", 256)
 
 
@@ -66,7 +70,7 @@ def fake_stages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         policy = "adapter_config.json" if work.plant.adapter else "config.json"
         target = {
             "_reference": work.folder / "reference" / "config.json",
-            "_prompts": work.folder / "prompts.jsonl",
+            "write_prompts": work.folder / "prompts.jsonl",
             "_align": work.aligned / policy,
             "_truth": work.folder / "truth.json",
         }[stage]
