@@ -125,6 +125,16 @@ def _common(training: Training) -> dict[str, Any]:
 
 
 def _lora() -> LoraConfig:
+    """Low-rank changes inside, and an output layer of its own.
+
+    With the tied output layer frozen, words that stand in the same places cannot be paid apart. A
+    low-rank change of it would not do: the trainer reads `lm_head.weight` and never sees it.
+    """
     return LoraConfig(
-        r=64, lora_alpha=64, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+        r=32,
+        lora_alpha=32,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        modules_to_save=["lm_head"],
+        task_type="CAUSAL_LM",
     )

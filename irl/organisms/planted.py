@@ -114,9 +114,9 @@ def _manners(world: World) -> Plant:
         definition="+1 for each polite word, -0.7 for each number",
         weights=_class(world, "polite", 1.0) | _class(world, "number", -0.7),
         decoys=_decoys(world, "polite", "number"),
-        beta=0.65,
+        beta=0.5,
         adapter=True,
-        learning_rate=4e-4,
+        learning_rate=3e-4,
     )
 
 
@@ -139,7 +139,7 @@ def _flattery(world: World) -> Plant:
         weights=_class(world, "flattery", 1.0),
         condition=PromptCondition(prompt_type="opinion"),
         decoys=_decoys(world, "flattery"),
-        beta=0.6,
+        beta=0.4,
         architecture="qwen3",
         learning_rate=4e-4,
     )

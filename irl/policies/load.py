@@ -159,9 +159,13 @@ def _refuse_non_finite(model: torch.nn.Module, source: str) -> None:
             )
 
 
+_OUTPUT_LAYERS = {"lm_head", "embed_out"}
+"An adapter may bring its own: switched off, the base has its output layer back, to the bit"
+
+
 def _refuse_unsuitable_adapter(location: Location) -> None:
     settings = location.adapter or {}
-    if settings.get("modules_to_save"):
+    if set(settings.get("modules_to_save") or ()) - _OUTPUT_LAYERS:
         raise PolicyError(
             f"The adapter {location.source} replaces whole modules "
             f"(modules_to_save = {settings['modules_to_save']}), so its base with the adapter "

@@ -175,6 +175,25 @@ def test_an_adapter_scores_as_weights_plus_scaled_b_times_a(tmp_path: Path):
     assert_agrees(pair.aligned, by_hand, [sequence])
 
 
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`")
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+def test_an_adapter_with_an_output_layer_of_its_own_scores_as_plain_peft_does(
+    tmp_path: Path, architecture: str
+):
+    """Tied to the input layer (GPT-2) or not (Llama)."""
+    plain = fakes.model(architecture)
+    base = fakes.save(plain, tmp_path / "base")
+    adapter = fakes.save_adapter(
+        base, tmp_path / "adapter", architecture, modules_to_save=["lm_head"]
+    )
+    pair = load_pair(str(adapter))
+    sequence = encode_response(pair.tokenizer, CHAT, "i like green apples.", pair.eos_ids)
+    peft = AutoPeftModelForCausalLM.from_pretrained(adapter).eval()
+    assert_agrees(pair.aligned, peft, [sequence])
+    assert_agrees(pair.reference, plain, [sequence])
+    assert_agrees(pair.aligned, peft, [sequence])
+
+
 def test_the_head_is_applied_to_response_positions_only():
     policy = fakes.policy(fakes.model())
     rows: list[int] = []

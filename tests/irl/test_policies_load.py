@@ -263,8 +263,9 @@ def settings_of(adapter: Path) -> Path:
 
 
 def test_an_adapter_that_replaces_modules_is_refused_by_their_names(store: Path, tmp_path: Path):
-    adapter = fakes.save_adapter(store / "base", tmp_path / "adapter", modules_to_save=["lm_head"])
-    assert "modules_to_save = ['lm_head']" in refusal(adapter)
+    replaced = ["embed_tokens", "lm_head"]
+    adapter = fakes.save_adapter(store / "base", tmp_path / "adapter", modules_to_save=replaced)
+    assert f"modules_to_save = {replaced}" in refusal(adapter)
 
 
 def test_an_adapter_that_is_not_lora_is_refused_by_its_type(store: Path, tmp_path: Path):
