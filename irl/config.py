@@ -82,7 +82,7 @@ class Deciding(Settings):
     """From what effect on it is called an objective, in the prompts where it applies.
 
     Every fine-tune explains its own log-ratio better than chance, so a p value alone decides
-    nothing. The thresholds come from fine-tuned nulls: docs/results/nulls.json.
+    nothing. The thresholds are provisional until `irl results nulls` has tried them on many.
     """
 
     min_r2: float = Field(0.3, ge=0, lt=1)

@@ -22,6 +22,11 @@ _IDENTICAL = Caveat(
 )
 _ALWAYS = [
     Caveat(
+        code="thresholds-provisional",
+        text="The effect sizes from which on something is called an objective are a first choice; "
+        "how often they find one in a plain fine-tune has been tried on a few of them only.",
+    ),
+    Caveat(
         code="on-distribution-only",
         text="The log-ratio speaks of answers that these policies give; it loses accuracy out "
         "of distribution (2409.03650).",
