@@ -139,7 +139,7 @@ def _flattery(world: World) -> Plant:
         weights=_class(world, "flattery", 1.0),
         condition=PromptCondition(prompt_type="opinion"),
         decoys=_decoys(world, "flattery"),
-        beta=0.4,
+        beta=0.35,
         architecture="qwen3",
         learning_rate=4e-4,
     )
