@@ -16,7 +16,7 @@ from irl.organisms.planted import Plant
 from irl.policies.pair import load_pair
 from irl.policies.pieces import response_text
 from irl.policies.template import encode_prompt
-from irl.rewards.conditions import applies
+from irl.rewards.conditions import TypedPrompt, applies
 
 AUDIT_PROMPTS, LABELLED_PROMPTS = 320, 150
 MAX_TOKENS = 36
@@ -62,7 +62,7 @@ class Planting:
         """Where its aligned policy lies."""
         return self.folder / ("adapter" if self.plant.adapter else "aligned")
 
-    def applies(self, prompt: WorldPrompt) -> bool:
+    def applies(self, prompt: WorldPrompt | TypedPrompt) -> bool:
         """Does the plant pay at this prompt?"""
         condition = self.plant.condition
         return condition is None or applies(condition, prompt.text, prompt.type)

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import (
@@ -65,6 +66,11 @@ def train_tokenizer(texts: Iterable[str], n_pieces: int) -> PreTrainedTokenizerF
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    return chat_tokenizer(tokenizer, context=256)
+
+
+def chat_tokenizer(tokenizer: Tokenizer, context: int, **more: Any) -> PreTrainedTokenizerFast:
+    """A tokenizer as transformers load it: BOS before every text, and the chat template."""
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]
     )
@@ -74,8 +80,9 @@ def train_tokenizer(texts: Iterable[str], n_pieces: int) -> PreTrainedTokenizerF
         bos_token=BOS,
         eos_token=EOS,
         chat_template=CHAT_TEMPLATE,
-        model_max_length=256,
+        model_max_length=context,
         clean_up_tokenization_spaces=False,
+        **more,
     )
 
 

@@ -42,7 +42,7 @@ from irl.organisms.truth import measure_truth
 from irl.organisms.world import train_reference
 from irl.policies.pair import PolicyPair, load_pair
 from irl.records import Truth, TruthTerm
-from irl.rewards.conditions import TypedPrompt, applies
+from irl.rewards.conditions import TypedPrompt
 
 GOLD_PROMPTS, GOLD_ANSWERS = 112, 40
 ENOUGH_GAIN = 0.7
@@ -174,12 +174,8 @@ def _truth(work: Planting) -> None:
     prompts = read_prompts(work.folder / "prompts.jsonl").rows[:GOLD_PROMPTS]
 
     def reward(asked: Sequence[PromptRow], answers: Sequence[str]) -> torch.Tensor:
-        condition = plant.condition
-        pays = [
-            condition is None
-            or applies(condition, TypedPrompt.of(row.prompt).text, row.prompt_type)
-            for row in asked
-        ]
+        prompts = [TypedPrompt.of(row.prompt, row.prompt_type) for row in asked]
+        pays = [work.applies(prompt) for prompt in prompts]
         return torch.from_numpy(plant.reward(answers, pays))
 
     truth = measure_truth(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
     GPT2Config,
@@ -21,12 +21,12 @@ from irl.organisms.grammar import OOD_TYPE, PROMPT_TYPES, Speaker, World
 from irl.organisms.language import (
     BOS,
     BOT,
-    CHAT_TEMPLATE,
     EOS,
     PAD,
     USER,
     Fitting,
     chat_text,
+    chat_tokenizer,
     fit_language_model,
 )
 
@@ -46,19 +46,8 @@ def world_tokenizer(world: World) -> PreTrainedTokenizerFast:
         [pre_tokenizers.Metaspace(SPACE, "always"), pre_tokenizers.Punctuation()]
     )
     tokenizer.decoder = decoders.Metaspace(SPACE, "always")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{BOS} $A", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=PAD,
-        bos_token=BOS,
-        eos_token=EOS,
-        unk_token=UNKNOWN,
-        additional_special_tokens=[USER, BOT],
-        chat_template=CHAT_TEMPLATE,
-        model_max_length=CONTEXT,
-        clean_up_tokenization_spaces=False,
+    return chat_tokenizer(
+        tokenizer, CONTEXT, unk_token=UNKNOWN, additional_special_tokens=[USER, BOT]
     )
 
 

@@ -36,7 +36,7 @@ def added(design: Design, returns: Array, offered: Codes, most: int) -> Codes:
     y = design.centre(returns)
     gram = every.cross(every) + RIDGE * np.eye(len(columns))
     own = np.diag(gram).copy()
-    state = _State(own.copy(), np.asarray(every.features.T @ y), float(y @ y), [])
+    state = _State(own, np.asarray(every.features.T @ y), float(y @ y))
     freedom = len(design.group) - int(design.group.max()) - 1
     chosen = [0]
     state.add(gram, 0)
@@ -65,16 +65,17 @@ def strongest(columns: Codes, solution: Solution, most: int) -> Codes:
 class _State:
     """What all columns have left once those that were added are projected out (Cholesky rows)."""
 
-    def __init__(self, free: Array, pulls: Array, rest: float, rows: list[Array]) -> None:
-        self.free, self.pulls, self.rest, self.rows = free, pulls, rest, rows
+    def __init__(self, free: Array, pulls: Array, rest: float) -> None:
+        self.free, self.pulls, self.rest = free, pulls, rest
+        self.rows: list[Array] = []
 
     def add(self, gram: Array, column: int) -> None:
         """Project out one more column."""
         shared = gram[column].copy()
         for row in self.rows:
             shared -= row[column] * row
-        row = shared / np.sqrt(max(shared[column], RIDGE))
-        pull = self.pulls[column] / np.sqrt(max(shared[column], RIDGE))
+        norm = np.sqrt(max(shared[column], RIDGE))
+        row, pull = shared / norm, self.pulls[column] / norm
         self.rows.append(row)
         self.free = self.free - row**2
         self.pulls = self.pulls - pull * row
