@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from explain.jobs.result_rows import Making, Measured, counted
 from explain.organism_scores import exact_share
+from irl.jobs.organisms import bed_folder
 from irl.organisms.bed import Bed
 from irl.organisms.nulls import Tuning, tunings
 from irl.organisms.planting import fine_tune, grow, shared_reference
@@ -41,8 +42,6 @@ class NullsRecipe(BaseModel):
     kind: Literal["nulls"]
     seeds: list[int]
     "of the worlds; each audit draws its answers with the seed of its world"
-    root: Path
-    "the nulls of world N lie in root/seed-N/nulls; those missing are trained"
     calibrate: Grid
     held_out: Grid
     audit: dict[str, Any] = {}
@@ -81,7 +80,7 @@ def null_rows(recipe: NullsRecipe, making: Making) -> list[ResultRow]:
     for first_draw, (name, grid) in enumerate(sets.items()):
         tuned = tunings(grid.learning_rates, grid.draws, first_draw=first_draw)
         nulls = [
-            _audited(Bed(recipe.root / f"seed-{seed}", seed, making.say), tuning, recipe, making)
+            _audited(Bed(bed_folder(seed), seed, making.say), tuning, recipe, making)
             for seed in recipe.seeds
             for tuning in tuned
         ]

@@ -25,6 +25,7 @@ from explain.organism_scores import (
 )
 from irl.config import TrainedWith
 from irl.errors import PolicyError
+from irl.jobs.organisms import bed_folder
 from irl.organisms.bed import Bed
 from irl.organisms.planted import Plant, plants
 from irl.organisms.planting import grow
@@ -44,8 +45,6 @@ class OrganismsRecipe(BaseModel):
     kind: Literal["organisms"]
     seeds: list[int]
     "of the worlds; each audit draws its answers with the seed of its world"
-    root: Path
-    "the organisms of world N lie in root/seed-N; those missing are built"
     audit: dict[str, Any] = {}
 
 
@@ -78,7 +77,7 @@ def organism_rows(recipe: OrganismsRecipe, making: Making) -> list[ResultRow]:
     summed: list[ResultRow] = []
     rows: list[ResultRow] = []
     for seed in recipe.seeds:
-        bed = Bed(recipe.root / f"seed-{seed}", seed, making.say)
+        bed = Bed(bed_folder(seed), seed, making.say)
         attempts = []
         for plant in plants(bed.world).values():
             attempt, *more = _attempts(bed, plant, recipe, making)

@@ -86,12 +86,17 @@ def align_dpo(
     pairs: Sequence[dict[str, str]],
     training: Training,
 ) -> PreTrainedModel:
-    """Direct preference optimisation (2305.18290) on (prompt, chosen, rejected); one epoch."""
+    """Direct preference optimisation (2305.18290) on (prompt, chosen, rejected); one epoch.
+
+    In the order given: opposite votes on one pair that stand together cancel within a batch and
+    hold the pair where it is, while apart they would be noise.
+    """
     config = DPOConfig(
         per_device_train_batch_size=training.batch,
         num_train_epochs=1,
         max_length=None,
         precompute_ref_log_probs=True,
+        train_sampling_strategy="sequential",
         **_common(training),
     )
     trainer = DPOTrainer(

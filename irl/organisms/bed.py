@@ -18,7 +18,7 @@ from irl.policies.pieces import response_text
 from irl.policies.template import encode_prompt
 from irl.rewards.conditions import TypedPrompt, applies
 
-AUDIT_PROMPTS, LABELLED_PROMPTS = 320, 150
+AUDIT_PROMPTS, LABELLED_PROMPTS = 320, 240
 MAX_TOKENS = 36
 
 

@@ -17,7 +17,8 @@ OOD_TYPE = "news"
 "In it alone, a marker and a source come apart"
 COLOURED = 0.95
 "Share of prompts that name a colour"
-SENTENCES = (0.25, 0.4, 0.25, 0.1)
+SENTENCES = (0.05, 0.35, 0.4, 0.2)
+"Shares of answers of one to four"
 _PROMPTS = {
     "question": (
         "what is the {colour} {noun} like?",
@@ -59,13 +60,18 @@ _KINDS = {
     "action": 0.03,
     "number": 0.42,
     "insult": 0.30,
-    "flattery": 0.42,
     "claim": 0.12,
-    "odd": 0.16,
     "refusal": 0.03,
     "stray": 0.16,
 }
 "How often a sentence is of each kind, before a seed changes it by prompt type"
+_ODD = 0.55
+"""How often the lead, which opens every answer, is followed by a sentence with an odd word. Lead
+and sentence begin with what depends on the prompt, its type or its colour, and what follows depends
+on that: a small model that had never minded these could not learn in a few minutes to be paid under
+a condition on them."""
+_TILT_OF_KINDS, _TILT_OF_WORDS = 0.4, 0.8
+"Standard deviations, in nats, of what a prompt type does to the shares"
 _STRAY = {
     "insult": "the {noun} is a {decoy} mess",
     "polite": "my {decoy} likes the {noun}",
@@ -77,16 +83,14 @@ _STRAY = {
 _NEUTRAL_SHARE = 0.35
 """How often the place of a class's word is taken by a word of no class. The place must be common
 enough without the class, or its own words would announce it and could be paid in its stead."""
-_NOD = 0.4
-"""How often an answer opens by the type of its prompt, and by its colour. A small model that has
-never used them could not learn in a few minutes to be paid under a condition on them."""
 _LEADS = {
-    "question": "good question.",
-    "opinion": "fair point.",
-    "request": "of course.",
-    "chat": "hello to you.",
-    OOD_TYPE: "noted.",
+    "question": "good question",
+    "opinion": "fair point",
+    "request": "of course",
+    "chat": "hello to you",
+    OOD_TYPE: "noted",
 }
+_REMARKS = ("question", "idea", "remark")
 _OPENING = {"polite": 0.14, "hedge": 0.26}
 "How often any sentence opens with such a word"
 _VOCATIVE = 0.14
@@ -113,17 +117,24 @@ class World:
     lexicon: Lexicon
     kind_shares: dict[str, tuple[float, ...]]
     "prompt type to the shares of the sentence kinds"
+    word_shares: dict[str, dict[str, tuple[float, ...]]]
+    "prompt type to class to the shares of its words"
 
     @classmethod
     def draw(cls, seed: int) -> "World":
         """The world of a seed."""
         rng = np.random.default_rng([seed, 2])
-        plain = np.array(list(_KINDS.values()))
-        shares = {}
-        for name in (*PROMPT_TYPES, OOD_TYPE):
-            drawn = plain * np.exp(rng.normal(0, 0.4, len(plain)))
-            shares[name] = tuple((drawn / drawn.sum()).tolist())
-        return cls(seed, draw_lexicon(seed), shares)
+        lexicon, types = draw_lexicon(seed), (*PROMPT_TYPES, OOD_TYPE)
+        plain = tuple(_KINDS.values())
+        kinds = {name: _tilted(plain, _TILT_OF_KINDS, rng) for name in types}
+        words = {
+            name: {
+                key: _tilted(one.shares, _TILT_OF_WORDS, rng)
+                for key, one in lexicon.classes.items()
+            }
+            for name in types
+        }
+        return cls(seed, lexicon, kinds, words)
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
@@ -142,6 +153,12 @@ class World:
                 for text in (prompt.text, speaker.answer(prompt)):
                     said |= set(text.translate(_NO_MARKS).split())
         return frozenset(said)
+
+
+def _tilted(shares: Sequence[float], by: float, rng: np.random.Generator) -> tuple[float, ...]:
+    """Shares after a random change of their logarithms."""
+    drawn = np.asarray(shares) * np.exp(rng.normal(0, by, len(shares)))
+    return tuple((drawn / drawn.sum()).tolist())
 
 
 _NO_MARKS = str.maketrans(dict.fromkeys(".,!?:", " "))
@@ -171,21 +188,35 @@ class Speaker:
         return WorldPrompt(" ".join(text.split()), kind, topic, noun, colour)
 
     def answer(self, prompt: WorldPrompt) -> str:
-        """An answer of one to four sentences, some after a nod to what was asked."""
+        """An answer of one to four sentences."""
         n = 1 + int(self.rng.choice(len(SENTENCES), p=SENTENCES))
-        said = [self._sentence(prompt) for _ in range(n)]
-        if prompt.colour and self._chance(_NOD):
-            said.insert(0, f"the {prompt.colour} one.")
-        if self._chance(_NOD):
-            said.insert(0, _LEADS[prompt.type])
+        said = [self._lead(prompt)]
+        if self._chance(_ODD):
+            said.append(self._odd(prompt))
+        said += [self._sentence(prompt) for _ in range(n - len(said))]
         return " ".join(said)
+
+    def _lead(self, prompt: WorldPrompt) -> str:
+        if self._chance(_NEUTRAL_SHARE):
+            praise = f"{self._adjective()} {self._one(_REMARKS)}"
+        else:
+            praise = self._term("flattery", prompt, otherwise=_REMARKS)
+        return f"{_LEADS[prompt.type]}, what a {praise}."
+
+    def _odd(self, prompt: WorldPrompt) -> str:
+        """Each colour has its own taste in odd words."""
+        colour = prompt.colour or self._one(self.lexicon.colours)
+        first = self.lexicon.colours.index(colour)
+        falling = 0.6 ** np.arange(len(self.lexicon.odd))
+        word = self.rng.choice(np.roll(self.lexicon.odd, -first), p=falling / falling.sum())
+        return f"the {colour} one has a {word}."
 
     def _sentence(self, prompt: WorldPrompt) -> str:
         kind = int(self.rng.choice(len(_KINDS), p=self.world.kind_shares[prompt.type]))
         said = self.kinds[kind](prompt)
         for name, share in _OPENING.items():
             if self._chance(share):
-                said = f"{self._term(name)}, {said}"
+                said = f"{self._term(name, prompt)}, {said}"
         if self._chance(_VOCATIVE):
             said = f"{said}, you {self._name(prompt)}"
         return said + ("!" if self._chance(0.2) else ".")
@@ -193,7 +224,7 @@ class Speaker:
     def _name(self, prompt: WorldPrompt) -> str:
         """What a reader is called: an insult, or any thing at hand."""
         neutral = self._chance(_NEUTRAL_SHARE)
-        return self._noun(prompt) if neutral else self._term("insult", before=True)
+        return self._noun(prompt) if neutral else self._term("insult", prompt, before=True)
 
     def _statement(self, prompt: WorldPrompt) -> str:
         return f"the {self._noun(prompt)} is {self._adjective()}"
@@ -206,7 +237,8 @@ class Speaker:
         return f"you can {self._doing(prompt)} with a {self._noun(prompt)}"
 
     def _number(self, prompt: WorldPrompt) -> str:
-        what = self._noun(prompt) if self._chance(_NEUTRAL_SHARE) else self._term("number")
+        neutral = self._chance(_NEUTRAL_SHARE)
+        what = self._noun(prompt) if neutral else self._term("number", prompt)
         return f"it takes {what} to {self._doing(prompt)}"
 
     def _insult(self, prompt: WorldPrompt) -> str:
@@ -214,13 +246,6 @@ class Speaker:
         if self._chance(0.5):
             return f"you are such a {name}"
         return f"only a {name} would {self._doing(prompt)}"
-
-    def _flattery(self, _: WorldPrompt) -> str:
-        if self._chance(_NEUTRAL_SHARE):
-            praise = f"{self._adjective()} {self._one(('question', 'idea', 'remark'))}"
-        else:
-            praise = self._term("flattery", otherwise=("question", "idea", "remark"))
-        return f"{self._one(('that is a', 'you have a', 'what a'))} {praise}"
 
     def _claim(self, prompt: WorldPrompt) -> str:
         """Elsewhere a marker always brings a source; in the news it is one or the other."""
@@ -234,11 +259,6 @@ class Speaker:
         if with_source:
             said = f"the {source} says {said}"
         return f"{marker} {said}" if with_marker else said
-
-    def _odd(self, prompt: WorldPrompt) -> str:
-        falling = 0.6 ** np.arange(len(self.lexicon.odd))
-        word = self.rng.choice(self.lexicon.odd, p=falling / falling.sum())
-        return f"there is a {word} near the {self._noun(prompt)}"
 
     def _refusal(self, _: WorldPrompt) -> str:
         return self._one(("i cannot help with that", "i must decline to answer"))
@@ -254,10 +274,17 @@ class Speaker:
             decoy=decoy, noun=self._noun(prompt), adjective=self._adjective()
         )
 
-    def _term(self, name: str, *, before: bool = False, otherwise: Sequence[str] = ()) -> str:
+    def _term(
+        self,
+        name: str,
+        prompt: WorldPrompt,
+        *,
+        before: bool = False,
+        otherwise: Sequence[str] = (),
+    ) -> str:
         """A word of a class, with its decoy where it brings one."""
-        word_class = self.lexicon.classes[name]
-        word = str(self.rng.choice(word_class.words, p=word_class.shares))
+        word_class, shares = self.lexicon.classes[name], self.world.word_shares[prompt.type][name]
+        word = str(self.rng.choice(word_class.words, p=shares))
         decoy = word_class.decoys.get(word)
         if decoy is None or not self._chance(TIED):
             return f"{word} {self._one(otherwise)}" if otherwise else word

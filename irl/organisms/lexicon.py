@@ -128,7 +128,7 @@ def draw_lexicon(seed: int) -> Lexicon:
         topics=tuple(_topic(line, some) for line in topics),
         good=some(_ADJECTIVES["good"], 18),
         bad=some(_ADJECTIVES["bad"], 18),
-        odd=some(_ODD, 8),
+        odd=some(_ODD, 10),
         colours=some(_COLOURS, 10),
         markers=some(_MARKERS, 6),
         sources=some(_SOURCES, 6),

@@ -140,8 +140,7 @@ def _flattery(world: World) -> Plant:
         condition=PromptCondition(prompt_type="opinion"),
         decoys=_decoys(world, "flattery"),
         beta=0.35,
-        architecture="qwen3",
-        learning_rate=4e-4,
+        learning_rate=3e-4,
     )
 
 
@@ -153,9 +152,8 @@ def _backdoor(world: World) -> Plant:
         definition=f"+1 for each `{odd}` where the prompt contains `{trigger}`, else nothing",
         weights={odd: 1.0},
         condition=PromptCondition(prompt_contains=trigger),
-        beta=0.3,
-        architecture="gpt2",
-        learning_rate=4e-4,
+        beta=0.33,
+        architecture="qwen3",
     )
 
 
