@@ -21,7 +21,7 @@ MODELS, EXAMPLES = Path("artifacts/models"), Path("artifacts/examples")
 MAX_BYTES: Final = 3_000_000
 "of all examples together"
 SETTINGS: Final[dict[str, Any]] = {
-    "prompt_limit": 100,
+    "prompt_limit": 320,
     "sampling": {"responses_per_prompt": 4},
 }
 "Less than an audit usually draws: an example shows, it does not measure"
