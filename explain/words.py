@@ -4,6 +4,7 @@ import json
 from typing import Final
 
 from irl.records import Objective, PromptCondition
+from irl.rewards.conditions import in_words
 
 KINDS: Final[dict[str, str]] = {
     "term": "terms",
@@ -28,11 +29,7 @@ def printable(text: str) -> str:
 
 def condition_in_words(condition: PromptCondition | None) -> str:
     """Where a weight applies; empty if everywhere. Untrusted text."""
-    if condition is None:
-        return ""
-    if condition.prompt_contains is not None:
-        return f"if the prompt contains {condition.prompt_contains}"
-    return f"if the prompt is of type {condition.prompt_type}"
+    return f"if {in_words(condition)}" if condition else ""
 
 
 def kinds_in_words(objectives: list[Objective]) -> str:

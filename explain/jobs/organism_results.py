@@ -30,6 +30,7 @@ from irl.organisms.bed import Bed
 from irl.organisms.planted import Plant, plants
 from irl.organisms.planting import grow
 from irl.records import AuditReport, Estimate, ResultRow, Truth
+from irl.rewards.conditions import in_words
 from irl.runs import read_record
 
 LEXICAL = 12
@@ -108,7 +109,7 @@ def attempt_rows(attempt: Attempt) -> Iterator[ResultRow]:
         return
     verdict, drift = outcome.report.verdict, outcome.report.drift
     kl = drift.sequence_kl_nats if drift else None
-    said = f"{METHOD}: {found_in_words(outcome.report)}"
+    said = f"{METHOD}: {objectives_in_words(outcome.report)}"
     found = None if verdict.objective_found is None else exact_share(int(_found(attempt)), 1)
     yield of.row(said, "found", "share", found, "the audit could not judge")
     yield of.row(said, "named right", "share", exact_share(int(_right(outcome)), 1))
@@ -125,17 +126,12 @@ def attempt_rows(attempt: Attempt) -> Iterator[ResultRow]:
         yield of.row(method, "pair accuracy", "share", row.preference)
 
 
-def found_in_words(report: AuditReport) -> str:
+def objectives_in_words(report: AuditReport) -> str:
     """Kinds and conditions of the objectives, each once."""
-    named: list[str] = []
-    for one in report.objectives:
-        condition = one.condition
-        if condition is None:
-            named.append(one.kind)
-        elif condition.prompt_contains is not None:
-            named.append(f"{one.kind}, prompt contains {condition.prompt_contains}")
-        else:
-            named.append(f"{one.kind}, prompt_type {condition.prompt_type}")
+    named = [
+        f"{one.kind}, if {in_words(one.condition)}" if one.condition else one.kind
+        for one in report.objectives
+    ]
     return "; ".join(dict.fromkeys(named)) or "nothing"
 
 

@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from explain.jobs.result_rows import Making
+from explain.jobs.result_rows import Making, Measured
 from irl.bootstrap import from_sums
 from irl.data import read_preferences
 from irl.evaluation.accuracy import accuracy
 from irl.jobs.agreement import labels_of
-from irl.records import Accuracy, AuditReport, Estimate, ResultRow
+from irl.records import Accuracy, AuditReport, ResultRow
 from irl.rewards.terms import TermReward, words
 
 METRICS = ("preference", "auc", "spearman", "length_controlled")
@@ -64,7 +64,7 @@ class Prepared:
 
     case: str
     file: Path | None
-    reason: str | None = None
+    reason: str = ""
 
 
 def pair_rows(recipe: PairRecipe, making: Making) -> list[ResultRow]:
@@ -108,7 +108,7 @@ def _rows(
         found: Any = report
         for part in path.split("."):
             found = getattr(found, part)
-        yield _row("audit", "log_ratio", path, "", [seed], found)
+        yield Measured("audit", [seed]).row("log_ratio", path, "", found)
     if recipe.truth:
         yield from _agreement_with_truth(report, Path(recipe.truth), seed)
 
@@ -117,7 +117,7 @@ def _accuracy_rows(row: Accuracy, case: str, method: str, seeds: list[int]) -> I
     for metric in METRICS:
         found = getattr(row, metric)
         if found is not None:
-            yield _row(case, method, metric, "share", seeds, found)
+            yield Measured(case, seeds).row(method, metric, "share", found)
 
 
 def _true_rows(recipe: PairRecipe, prepared: list[Prepared]) -> Iterator[ResultRow]:
@@ -142,24 +142,20 @@ def _agreement_with_truth(report: AuditReport, truth: Path, seed: int) -> Iterat
     known = [(term.weight, -toxicity[term.term]) for term in report.terms if term.term in toxicity]
     names = ", ".join(term.term for term in charged)
     rude = np.array([[float(toxicity.get(term.term, 0.0) > 0), 1.0] for term in charged])
-    yield _row(
-        f"strongest charged terms: {names}",
+    yield Measured(f"strongest charged terms: {names}", [seed]).row(
         "log_ratio",
         "rude by the classifier",
         "share",
-        [seed],
         from_sums(rude, np.arange(len(rude)), lambda sums: sums[..., 0] / sums[..., 1])
         if len(rude)
         else None,
     )
     pairs = np.array(known).reshape(-1, 2)
     products = np.stack([pairs.prod(1), pairs[:, 0] ** 2, pairs[:, 1] ** 2], axis=1)
-    yield _row(
-        "all reported terms",
+    yield Measured("all reported terms", [seed]).row(
         "log_ratio",
         "cosine with the classifier's weights",
         "",
-        [seed],
         from_sums(
             products,
             np.arange(len(pairs)),
@@ -169,27 +165,4 @@ def _agreement_with_truth(report: AuditReport, truth: Path, seed: int) -> Iterat
 
 
 def _missing(source: Prepared) -> ResultRow:
-    return ResultRow(
-        case=source.case,
-        method="log_ratio",
-        metric="preference",
-        unit="share",
-        seeds=[],
-        estimate=None,
-        reason=source.reason,
-    )
-
-
-def _row(
-    case: str, method: str, metric: str, unit: str, seeds: list[int], estimate: Estimate | None
-) -> ResultRow:
-    reason = None if estimate else "not defined on these data"
-    return ResultRow(
-        case=case,
-        method=method,
-        metric=metric,
-        unit=unit,
-        seeds=seeds,
-        estimate=estimate,
-        reason=reason,
-    )
+    return Measured(source.case, []).row("log_ratio", "preference", "share", None, source.reason)

@@ -6,6 +6,7 @@ from irl.config import Deciding
 from irl.evaluation.candidates import Candidate
 from irl.evaluation.objectives import Findings
 from irl.records import Estimate, Fit, Objective, PromptCondition
+from irl.rewards.conditions import in_words
 
 TERMS_NAMED = 5
 _KINDS = {"term": "terms", "length": "length", "conditional": "terms under a condition"}
@@ -67,11 +68,7 @@ def _named(terms: list[str]) -> str:
 
 
 def _where(condition: PromptCondition | None) -> str:
-    if condition is None:
-        return ""
-    if condition.prompt_contains is not None:
-        return f", only when the prompt contains {condition.prompt_contains}"
-    return f", only when the prompt is of type {condition.prompt_type}"
+    return f", only when {in_words(condition)}" if condition else ""
 
 
 def _effect(candidate: Candidate) -> str:

@@ -24,6 +24,13 @@ class TypedPrompt:
         return cls("\n".join(said), prompt_type)
 
 
+def in_words(condition: PromptCondition) -> str:
+    """What a condition says of the prompt. Untrusted text."""
+    if condition.prompt_contains is not None:
+        return f"the prompt contains {condition.prompt_contains}"
+    return f"the prompt is of type {condition.prompt_type}"
+
+
 def applies(condition: PromptCondition, prompt_text: str, prompt_type: str | None) -> bool:
     """Whether a prompt meets a condition: it has the word, or is of the type.
 

@@ -124,9 +124,9 @@ def verdict() -> Verdict:
         ],
         caveats=[
             Caveat(
-                code="verdict-not-calibrated",
-                text="Any fine-tune explains its own log-ratio better than chance; the effect size "
-                "that separates an objective from that is not calibrated yet.",
+                code="on-distribution-only",
+                text="The log-ratio speaks of answers that these policies give; it loses accuracy "
+                "out of distribution (2409.03650).",
             ),
             Caveat(
                 code="up-to-prompt-constant",

@@ -127,7 +127,7 @@ def test_a_run_shows_its_verdict_and_caveats_first(root: Path):
         "Drift",
         "Responses",
     ]
-    assert any("better than chance" in text for text in texts(page))
+    assert any("loses accuracy" in text for text in texts(page))
     assert page.expander[0].label == "Not measured (2)"
 
 

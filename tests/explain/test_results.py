@@ -14,8 +14,8 @@ from explain.jobs.organism_results import (
     OrganismsRecipe,
     Outcome,
     attempt_rows,
-    found_in_words,
     joined,
+    objectives_in_words,
     share_of_optimum,
     summary_rows,
 )
@@ -184,10 +184,11 @@ def test_what_was_found_is_said_with_its_conditions():
         objective("conditional", "c", OPINION),
         objective("conditional", "d", violet),
     ]
-    assert found_in_words(report(objectives=objectives)) == (
-        "term; conditional, prompt_type opinion; conditional, prompt contains violet"
+    assert objectives_in_words(report(objectives=objectives)) == (
+        "term; conditional, if the prompt is of type opinion; "
+        "conditional, if the prompt contains violet"
     )
-    assert found_in_words(report()) == "nothing"
+    assert objectives_in_words(report()) == "nothing"
 
 
 def test_the_gain_is_a_share_of_that_of_the_optimum():
