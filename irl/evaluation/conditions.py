@@ -2,12 +2,15 @@
 
 A condition is a type of prompt, or a word of prompts. With e the residuals of the unconditional
 model and x_t the centred count of term t, prompt g pulls by U[g, t] = sum_{i in g} x_it e_i. What
-term t could still explain if it were priced anew where condition c applies is
+term t could still explain if it were priced anew where condition c applies, even if the prompt that
+pulls hardest did not pull, is
 
-    S[c, t] = (sum_{g in c} U[g, t])^2 / sum_{g in c} Q[g, t],   Q[g, t] = sum_{i in g} x_it^2
+    S[c, t] = max(|sum_{g in c} U[g, t]| - max_{g in c} |U[g, t]|, 0)^2 / sum_{g in c} Q[g, t]
 
-Signs of whole prompts leave Q as it is, so flipping them tells how large the largest S of all would
-be by chance: that counts every condition and every term that was tried.
+with Q[g, t] = sum_{i in g} x_it^2: one answer gone astray must not put the conditions that its
+prompt happens to meet before all others. Signs of whole prompts leave Q and |U| as they are, so
+flipping them tells how large the largest S of all would be by chance: that counts every condition
+and every term that was tried.
 """
 
 from collections.abc import Sequence
@@ -98,8 +101,9 @@ class Screening:
         usable &= squares > 0
         if not usable.any():
             return np.zeros(len(signs))
-        drawn = signs[:, one.mask] @ self.pulls[np.ix_(one.mask, usable)]
-        result: Array = (drawn**2 / squares[usable]).max(1)
+        pulls = self.pulls[np.ix_(one.mask, usable)]
+        drawn = np.abs(signs[:, one.mask] @ pulls) - np.abs(pulls).max(0)
+        result: Array = (drawn.clip(min=0) ** 2 / squares[usable]).max(1)
         return result
 
     def strongest(self, sets: Sequence[PromptSet], most: int) -> list[PromptSet]:

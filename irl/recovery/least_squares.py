@@ -2,18 +2,23 @@
 
 Rows are responses, columns are features, groups are prompts. With C the centring within groups,
 
-    w = (X'CX + ridge I)^-1 X'C y
-    cov = G^-1 (sum_g u_g u_g') G^-1,   G = X'CX + ridge I,   u_g = sum_{i in g} x_i e_i
+    w = G^-1 X'C y,   G = X'CX + ridge I
+    w - w_(-g) = G^-1 X_g' (I - H_g)^-1 e_g,   H_g = X_g G^-1 X_g'
+    cov = (n - 1) / n sum_g (w - w_(-g)) (w - w_(-g))'
 
-where e are the centred residuals and every u_g sums over one whole group (Liang and Zeger 1986).
-The matrix is never made dense: X'CX = X'X - S' diag(1/n) S with S the group sums of X.
+where w_(-g) is fitted without group g, X_g and e_g are its centred features and residuals, and n
+groups there are: the jackknife (CV3 in MacKinnon, Nielsen and Webb 2023). The sandwich of Liang and
+Zeger (1986) has no (I - H_g)^-1; a feature that one group alone decides then looks certain, since
+the fit goes through that group and leaves it no residuals.
+The whole matrix is never made dense: X'CX = X'X - S' diag(1/n) S with S the group sums of X.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.sparse import csr_matrix, diags
 from scipy.stats import t
 
@@ -21,6 +26,8 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 RIDGE = 1e-3
 "In squared occurrences: only breaks exact ties between features that always go together"
+_BLOCK = 4096
+"Rows that are dense at a time, unless one group has more"
 
 
 @dataclass(frozen=True)
@@ -81,13 +88,13 @@ class Solution:
     residuals: Array
     "centred, [response]"
     influence: Array
-    "[group, feature]: how much each group pulls each weight; reweighting groups adds their sum"
+    "[group, feature]: what leaving a group out takes from each weight, exactly"
 
     @property
     def standard_errors(self) -> Array:
-        """Cluster-robust, with the usual correction G / (G - 1)."""
+        """Of the jackknife over groups."""
         n = max(len(self.influence), 2)
-        errors: Array = np.sqrt((self.influence**2).sum(0) * n / (n - 1))
+        errors: Array = np.sqrt((self.influence**2).sum(0) * (n - 1) / n)
         return errors
 
 
@@ -97,12 +104,44 @@ def solve(design: Design, returns: Array, ridge: float = RIDGE) -> Solution:
     y = design.centre(returns)
     if not n_features:
         return Solution(np.empty(0), y, np.empty((int(design.group.max()) + 1, 0)))
-    factor = cho_factor(design.cross(design) + ridge * np.eye(n_features))
+    factor = cho_factor(design.cross(design) + ridge * np.eye(n_features), lower=True)
     weights = cho_solve(factor, np.asarray(design.features.T @ y))
     residuals = y - design.predict(weights)
-    pulls = design.indicator @ diags(residuals) @ design.features
-    influence = cho_solve(factor, np.asarray(pulls.todense()).T).T
-    return Solution(weights, residuals, influence)
+    pulls = np.concatenate([_pulls(*block) for block in _blocks(design, residuals, factor[0])])
+    return Solution(weights, residuals, cho_solve(factor, pulls.T).T)
+
+
+def _pulls(features: Array, residuals: Array, lower: Array) -> Array:
+    """X_g' (I - H_g)^-1 e_g, [group, feature], of dense groups of one size."""
+    shape = features.shape
+    half = solve_triangular(lower, features.reshape(-1, shape[2]).T, lower=True).T.reshape(shape)
+    without = np.eye(shape[1]) - half @ half.transpose(0, 2, 1)
+    unfitted = np.linalg.solve(without, residuals[:, :, None])
+    pulls: Array = (features * unfitted).sum(1)
+    return pulls
+
+
+def _blocks(design: Design, residuals: Array, lower: Array) -> Iterator[tuple[Array, Array, Array]]:
+    """Centred features [group, place, feature] and residuals [group, place] of some groups.
+
+    Groups are filled up to the largest of their block with places where all is 0.
+    """
+    sizes = np.bincount(design.group)
+    order = np.argsort(design.group, kind="stable")
+    ends = np.cumsum(sizes)
+    place = np.arange(len(order)) - np.repeat(ends - sizes, sizes)
+    per_block = max(_BLOCK // int(sizes.max()), 1)
+    for first in range(0, len(sizes), per_block):
+        some = sizes[first : first + per_block]
+        rows = slice(ends[first] - sizes[first], ends[first + len(some) - 1])
+        at = np.repeat(np.arange(len(some)), some), place[rows]
+        dense = design.features[order[rows]].toarray()
+        means = np.add.reduceat(dense, np.cumsum(some) - some) / some[:, None]
+        features = np.zeros((len(some), int(some.max()), dense.shape[1]))
+        features[at] = dense - means[at[0]]
+        left = np.zeros(features.shape[:2])
+        left[at] = residuals[order[rows]]
+        yield features, left, lower
 
 
 def significant(z_scores: Array, rate: float, tried: int, groups: int) -> NDArray[np.bool_]:

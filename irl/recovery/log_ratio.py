@@ -165,7 +165,7 @@ def _distinct(design: Design, kept: Codes, asked: Codes) -> Codes:
 
 
 def bootstrap_weights(solution: Solution, n_draws: int, seed: int) -> Array:
-    """One-step cluster bootstrap, w + sum_g (count_g - 1) influence_g, [draw, feature]."""
+    """Bootstrap over prompts, w + sum_g (count_g - 1) influence_g, [draw, feature]."""
     counts = draw_counts(len(solution.influence), n_draws, seed)
     drawn: Array = solution.weights + (counts - 1.0) @ solution.influence
     return drawn

@@ -219,13 +219,14 @@ def screened(seed: int = 0) -> tuple[Screening, list[PromptSet], np.ndarray, np.
 
 
 def slow_largest(one: PromptSet, counts: np.ndarray, residuals: np.ndarray, signs: np.ndarray):
-    """Regress the flipped residuals on each centred count under the condition."""
+    """Pull by pull: what each centred count explains without the prompt that pulls hardest."""
     prompt = np.repeat(np.arange(40), 6)
     best = 0.0
     for column in counts.T:
         x = centred(column, prompt) * one.mask[prompt]
-        pull = sum(x[row] * residuals[row] * signs[prompt[row]] for row in range(len(x)))
-        best = max(best, pull**2 / (x @ x))
+        pulls = [signs[g] * sum((x * residuals)[prompt == g]) for g in range(40)]
+        without = max(abs(sum(pulls)) - max(abs(pull) for pull in pulls), 0)
+        best = max(best, without**2 / (x @ x))
     return best
 
 
@@ -237,6 +238,18 @@ def test_what_a_condition_could_explain_is_that_of_explicit_loops():
         assert screening.largest(one, signs) == pytest.approx(np.array(slow))
         plain = slow_largest(one, counts, residuals, np.ones(40))
         assert screening.largest(one) == pytest.approx(np.array([plain]))
+
+
+def test_one_answer_gone_astray_puts_no_condition_first():
+    world = noise(0, n_prompts=40, size=6, triggered=0.4)
+    counts = world.counts("w0", "w1", "w2", "w3")
+    paid = world.returns + 2 * counts[:, 0] * world.where(prompt_contains=TRIGGER)
+    astray = int(np.flatnonzero((counts[:, 2] > 0) & ~world.where(prompt_contains=TRIGGER))[0])
+    counts[astray, 2], paid[astray] = 20, paid[astray] + 60
+    design = Design(csr_matrix(counts), world.prompt)
+    screening = Screening.of(design, centred(paid, world.prompt), 2)
+    (best,) = screening.strongest(candidate_conditions(world.prompts), 1)
+    assert best.condition.prompt_contains == TRIGGER
 
 
 def test_the_strongest_conditions_come_first():
