@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from irl.recovery.catalogue import MIN_FREE_SHARE
-from irl.recovery.least_squares import RIDGE, Design, Solution, solve
+from irl.recovery.least_squares import RIDGE, Design, Solution, freedom, solve
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -56,8 +56,8 @@ def added(design: Design, returns: Array, offered: Codes, most: int) -> Codes:
 
 def strongest(columns: Codes, solution: Solution, most: int) -> Codes:
     """The columns of terms whose 95 % interval stays farthest from 0, strongest first."""
-    groups = max(len(solution.influence), 2)
-    nearest = np.abs(solution.weights) - t.ppf(0.975, groups - 1) * solution.standard_errors
+    half = t.ppf(0.975, freedom(solution.groups)) * solution.standard_errors
+    nearest = np.abs(solution.weights) - half
     certain = np.flatnonzero((nearest > 0) & (columns > 0))
     return columns[certain[np.argsort(-nearest[certain])][:most]]
 

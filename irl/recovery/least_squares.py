@@ -9,7 +9,12 @@ Rows are responses, columns are features, groups are prompts. With C the centrin
 where w_(-g) is fitted without group g, X_g and e_g are its centred features and residuals, and n
 groups there are: the jackknife (CV3 in MacKinnon, Nielsen and Webb 2023). The sandwich of Liang and
 Zeger (1986) has no (I - H_g)^-1; a feature that one group alone decides then looks certain, since
-the fit goes through that group and leaves it no residuals.
+the fit goes through that group and leaves it no residuals. A feature that stands in few groups has
+few degrees of freedom, however many groups there are: it counts as many as would carry it alike,
+
+    n* = (sum_g q_g)^2 / sum_g q_g^2,   q_g = the feature's centred sum of squares in group g
+
+(in the spirit of Carter, Schnepel and Steigerwald 2017).
 The whole matrix is never made dense: X'CX = X'X - S' diag(1/n) S with S the group sums of X.
 """
 
@@ -89,6 +94,8 @@ class Solution:
     "centred, [response]"
     influence: Array
     "[group, feature]: what leaving a group out takes from each weight, exactly"
+    groups: Array
+    "[feature]: n*, how many groups carry it"
 
     @property
     def standard_errors(self) -> Array:
@@ -103,12 +110,24 @@ def solve(design: Design, returns: Array, ridge: float = RIDGE) -> Solution:
     n_features = design.features.shape[1]
     y = design.centre(returns)
     if not n_features:
-        return Solution(np.empty(0), y, np.empty((int(design.group.max()) + 1, 0)))
+        none = np.empty(0)
+        return Solution(none, y, np.empty((int(design.group.max()) + 1, 0)), none)
     factor = cho_factor(design.cross(design) + ridge * np.eye(n_features), lower=True)
     weights = cho_solve(factor, np.asarray(design.features.T @ y))
     residuals = y - design.predict(weights)
-    pulls = np.concatenate([_pulls(*block) for block in _blocks(design, residuals, factor[0])])
-    return Solution(weights, residuals, cho_solve(factor, pulls.T).T)
+    pulls, squares = [], []
+    for features, left in _blocks(design, residuals):
+        pulls.append(_pulls(features, left, factor[0]))
+        squares.append((features**2).sum(1))
+    influence = cho_solve(factor, np.concatenate(pulls).T).T
+    return Solution(weights, residuals, influence, _carriers(np.concatenate(squares)))
+
+
+def _carriers(squares: Array) -> Array:
+    """n* of each feature, from its sums of squares in each group; 0 where it never varies."""
+    total = (squares**2).sum(0)
+    carriers: Array = squares.sum(0) ** 2 / np.where(total > 0, total, 1.0)
+    return carriers
 
 
 def _pulls(features: Array, residuals: Array, lower: Array) -> Array:
@@ -121,7 +140,7 @@ def _pulls(features: Array, residuals: Array, lower: Array) -> Array:
     return pulls
 
 
-def _blocks(design: Design, residuals: Array, lower: Array) -> Iterator[tuple[Array, Array, Array]]:
+def _blocks(design: Design, residuals: Array) -> Iterator[tuple[Array, Array]]:
     """Centred features [group, place, feature] and residuals [group, place] of some groups.
 
     Groups are filled up to the largest of their block with places where all is 0.
@@ -141,22 +160,28 @@ def _blocks(design: Design, residuals: Array, lower: Array) -> Iterator[tuple[Ar
         features[at] = dense - means[at[0]]
         left = np.zeros(features.shape[:2])
         left[at] = residuals[order[rows]]
-        yield features, left, lower
+        yield features, left
 
 
-def significant(z_scores: Array, rate: float, tried: int, groups: int) -> NDArray[np.bool_]:
+def significant(z_scores: Array, rate: float, tried: int, groups: Array | int) -> NDArray[np.bool_]:
     """Benjamini-Hochberg (1995): which scores are kept at a false discovery rate, two-sided.
 
     `tried` counts all hypotheses, also those that an earlier pass has dropped. The errors rest on
-    that many `groups`, so Student's t with groups - 1 degrees of freedom is the yardstick: with a
-    handful of prompts the normal one lets noise through, and with one prompt nothing is kept.
+    that many `groups`, of all or of each, so Student's t with groups - 1 degrees of freedom is the
+    yardstick: with a handful of prompts the normal one lets noise through, and with one prompt
+    nothing is kept.
     """
     if not len(z_scores):
         return np.zeros(0, dtype=bool)
-    p = 2 * t.sf(np.abs(z_scores), groups - 1)
+    p = np.where(np.asarray(groups) > 1, 2 * t.sf(np.abs(z_scores), freedom(groups)), 1.0)
     order = np.argsort(p)
     limits = rate * np.arange(1, len(p) + 1) / tried
     below = np.flatnonzero(p[order] <= limits)
     kept = np.zeros(len(p), dtype=bool)
     kept[order[: below[-1] + 1 if len(below) else 0]] = True
     return kept
+
+
+def freedom(groups: Array | int) -> Array:
+    """Degrees of freedom of errors that rest on so many groups; with one hardly any."""
+    return np.atleast_1d(np.asarray(groups, dtype=np.float64) - 1).clip(min=1e-3)

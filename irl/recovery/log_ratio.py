@@ -118,7 +118,7 @@ def select(
 def _kept(design: Design, y: Array, columns: Codes, rate: float, tried: int) -> NDArray[np.bool_]:
     solution = solve(design.columns(columns), y)
     z = solution.weights / (solution.standard_errors + _NEGLIGIBLE_NATS)
-    return significant(z, rate, tried, len(solution.influence))
+    return significant(z, rate, tried, solution.groups)
 
 
 def _drop(design: Design, y: Array, columns: Codes, rate: float, tried: int) -> Codes:

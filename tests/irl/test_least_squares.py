@@ -137,6 +137,19 @@ def test_a_feature_that_one_group_decides_is_not_certain():
     found = solve(Design(csr_matrix(np.column_stack([given.counts, once])), given.group), returns)
     assert found.weights[-1] == pytest.approx(3, abs=0.5)
     assert found.standard_errors[-1] > 2
+    assert found.groups[-1] == pytest.approx(1)
+
+
+def test_a_feature_counts_the_groups_that_carry_it():
+    """Three groups alike, or one of them nine times as heavy: 11^2 / 83."""
+    group = np.repeat(np.arange(5), 2)
+    counts = np.zeros((10, 3))
+    counts[[0, 2, 4], 0] = 1
+    counts[[0, 2, 4], 1] = 3, 1, 1
+    returns = np.arange(10.0)
+    found = solve(Design(csr_matrix(counts), group), returns)
+    assert found.groups == pytest.approx([3, 11**2 / 83, 0])
+    assert not significant(np.array([1e6]), 0.05, 1, np.array([1.0])).any()
 
 
 @settings(deadline=None, max_examples=30)
