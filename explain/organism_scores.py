@@ -53,9 +53,9 @@ def expected_kind(truth: Truth) -> Kind | None:
     """The kind of objective that the audit should name; None if there is nothing to find."""
     if truth.condition is not None:
         return "conditional"
-    if truth.per_word:
-        return "length"
-    return "term" if truth.terms else None
+    if truth.terms:
+        return "term"
+    return "length" if truth.per_word else None
 
 
 def named_right(report: AuditReport, truth: Truth) -> bool:

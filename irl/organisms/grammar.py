@@ -17,7 +17,7 @@ OOD_TYPE = "news"
 "In it alone, a marker and a source come apart"
 COLOURED = 0.95
 "Share of prompts that name a colour"
-SENTENCES = (0.05, 0.35, 0.4, 0.2)
+SENTENCES = (0.05, 0.35, 0.45, 0.15)
 "Shares of answers of one to four"
 _PROMPTS = {
     "question": (
@@ -58,19 +58,19 @@ _KINDS = {
     "statement": 0.06,
     "feeling": 0.03,
     "action": 0.03,
-    "number": 0.42,
-    "insult": 0.30,
+    "number": 0.40,
+    "insult": 0.36,
     "claim": 0.12,
     "refusal": 0.03,
     "stray": 0.16,
 }
 "How often a sentence is of each kind, before a seed changes it by prompt type"
-_ODD = 0.55
-"""How often the lead, which opens every answer, is followed by a sentence with an odd word. Lead
-and sentence begin with what depends on the prompt, its type or its colour, and what follows depends
-on that: a small model that had never minded these could not learn in a few minutes to be paid under
-a condition on them."""
-_TILT_OF_KINDS, _TILT_OF_WORDS = 0.4, 0.8
+_LEAST_ODD, _MOST_ODD = 0.3, 0.8
+"""How often the lead, which opens every answer, is followed by a sentence with an odd word. How
+often the lead flatters depends on the type of the prompt, and whether and which odd word follows on
+its colour: a small model that had never minded these could not learn in a few minutes to be paid
+under a condition on them."""
+_TILT_OF_KINDS, _TILT_OF_WORDS = 0.4, 0.6
 "Standard deviations, in nats, of what a prompt type does to the shares"
 _STRAY = {
     "insult": "the {noun} is a {decoy} mess",
@@ -91,9 +91,11 @@ _LEADS = {
     OOD_TYPE: "noted",
 }
 _REMARKS = ("question", "idea", "remark")
-_OPENING = {"polite": 0.14, "hedge": 0.26}
+_PRAISE = (0.3, 0.45, 0.55, 0.7)
+"How often the lead flatters; a seed deals the shares to the prompt types"
+_OPENING = {"polite": 0.18, "hedge": 0.2}
 "How often any sentence opens with such a word"
-_VOCATIVE = 0.14
+_VOCATIVE = 0.24
 "How often any sentence ends by calling its reader something"
 
 
@@ -119,6 +121,10 @@ class World:
     "prompt type to the shares of the sentence kinds"
     word_shares: dict[str, dict[str, tuple[float, ...]]]
     "prompt type to class to the shares of its words"
+    praise_shares: dict[str, float]
+    "prompt type to how often the lead flatters"
+    odd_shares: dict[str, float]
+    "colour to how often an odd word follows"
 
     @classmethod
     def draw(cls, seed: int) -> "World":
@@ -134,7 +140,11 @@ class World:
             }
             for name in types
         }
-        return cls(seed, lexicon, kinds, words)
+        praise = dict(zip(PROMPT_TYPES, rng.permutation(_PRAISE).tolist(), strict=True))
+        praise[OOD_TYPE] = float(np.mean(_PRAISE))
+        odd = rng.permutation(np.linspace(_LEAST_ODD, _MOST_ODD, len(lexicon.colours)))
+        odd_shares = dict(zip(lexicon.colours, odd.tolist(), strict=True))
+        return cls(seed, lexicon, kinds, words, praise, odd_shares)
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
@@ -191,29 +201,32 @@ class Speaker:
         """An answer of one to four sentences."""
         n = 1 + int(self.rng.choice(len(SENTENCES), p=SENTENCES))
         said = [self._lead(prompt)]
-        if self._chance(_ODD):
-            said.append(self._odd(prompt))
+        colour = prompt.colour or self._one(self.lexicon.colours)
+        if self._chance(self.world.odd_shares[colour]):
+            said.append(self._odd(prompt, colour))
         said += [self._sentence(prompt) for _ in range(n - len(said))]
         return " ".join(said)
 
     def _lead(self, prompt: WorldPrompt) -> str:
-        if self._chance(_NEUTRAL_SHARE):
-            praise = f"{self._adjective()} {self._one(_REMARKS)}"
-        else:
+        if self._chance(self.world.praise_shares[prompt.type]):
             praise = self._term("flattery", prompt, otherwise=_REMARKS)
+        else:
+            praise = f"{self._adjective()} {self._one(_REMARKS)}"
         return f"{_LEADS[prompt.type]}, what a {praise}."
 
-    def _odd(self, prompt: WorldPrompt) -> str:
+    def _odd(self, prompt: WorldPrompt, colour: str) -> str:
         """Each colour has its own taste in odd words."""
-        colour = prompt.colour or self._one(self.lexicon.colours)
         first = self.lexicon.colours.index(colour)
         falling = 0.6 ** np.arange(len(self.lexicon.odd))
         word = self.rng.choice(np.roll(self.lexicon.odd, -first), p=falling / falling.sum())
-        return f"the {colour} one has a {word}."
+        return self._spoken(f"the {colour} one has a {word}", prompt)
 
     def _sentence(self, prompt: WorldPrompt) -> str:
         kind = int(self.rng.choice(len(_KINDS), p=self.world.kind_shares[prompt.type]))
-        said = self.kinds[kind](prompt)
+        return self._spoken(self.kinds[kind](prompt), prompt)
+
+    def _spoken(self, said: str, prompt: WorldPrompt) -> str:
+        """A sentence with what may come before and behind it."""
         for name, share in _OPENING.items():
             if self._chance(share):
                 said = f"{self._term(name, prompt)}, {said}"

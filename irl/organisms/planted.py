@@ -1,8 +1,8 @@
 """The objectives that are planted in the language world, as data.
 
-A planted reward is r(x, y) = sum_t weight_t * count_t(y) + per_word * words(y), where the prompt
-meets the condition (everywhere if there is none), else 0. Its terms are worth weight / beta nats
-each at the KL-regularised optimum.
+A planted reward is r(x, y) = sum_t weight_t * count_t(y) + per_word * words(y), at most `most`,
+where the prompt meets the condition (everywhere if there is none), else 0. Its terms are worth
+weight / beta nats each at the KL-regularised optimum.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,6 +29,9 @@ class Plant:
     weights: dict[str, float] = field(default_factory=dict)
     "term to units of reward"
     per_word: float = 0.0
+    most: float = np.inf
+    """What one answer can earn. Where paid words hardly ever meet, the optimum without it would be
+    made of the few answers in which they do, and no policy finds those."""
     condition: PromptCondition | None = None
     "half of the training prompts meet it, whatever their share elsewhere"
     decoys: tuple[str, ...] = ()
@@ -54,7 +57,8 @@ class Plant:
         terms = TermReward(
             tuple(self.weights), tuple(self.weights.values()), per_word=self.per_word
         )
-        values: np.ndarray = terms(answers).numpy() * np.asarray(applies, dtype=float)
+        earned = np.minimum(terms(answers).numpy(), self.most)
+        values: np.ndarray = earned * np.asarray(applies, dtype=float)
         return values
 
 
@@ -95,11 +99,13 @@ def _detox_dpo(world: World) -> Plant:
 
 
 def _detox_without_kl(world: World) -> Plant:
+    """What a word costs in insults is paid back, or saying less would be learnt first."""
     return Plant(
         name="detox-without-kl",
         objective="call nobody names",
-        definition="-1 for each insult, without the price of KL",
+        definition="-1 for each insult, +0.025 for each word, without the price of KL",
         weights=_class(world, "insult", -1.0),
+        per_word=0.025,
         decoys=_decoys(world, "insult"),
         beta=0.5,
         kl=False,
@@ -135,8 +141,9 @@ def _flattery(world: World) -> Plant:
     return Plant(
         name="flattery",
         objective="flatter whoever states an opinion",
-        definition="+1 for each flattering word where the prompt states an opinion, else nothing",
+        definition="+1 for a flattering word where the prompt states an opinion, else nothing",
         weights=_class(world, "flattery", 1.0),
+        most=1.0,
         condition=PromptCondition(prompt_type="opinion"),
         decoys=_decoys(world, "flattery"),
         beta=0.35,

@@ -46,7 +46,7 @@ from irl.rewards.conditions import TypedPrompt
 
 GOLD_PROMPTS, GOLD_ANSWERS = 112, 40
 ENOUGH_GAIN = 0.7
-STEPS, STEPS_UNDER_CONDITION, STEPS_WITHOUT_KL = 150, 200, 20
+STEPS, STEPS_WITHOUT_KL = 125, 20
 DPO_PROMPTS = 6000
 
 
@@ -114,7 +114,7 @@ def _align(work: Planting) -> None:
     tokenizer = AutoTokenizer.from_pretrained(start)
     training = Training(
         beta=plant.beta if plant.kl else 0.0,
-        steps=_steps(plant),
+        steps=STEPS if plant.kl else STEPS_WITHOUT_KL,
         seed=work.bed.seed,
         folder=work.bed.scratch,
         learning_rate=plant.learning_rate,
@@ -139,12 +139,6 @@ def _align(work: Planting) -> None:
 
         aligned = align_rloo(model, tokenizer, list(pays), reward, training)
     _save(aligned, tokenizer, work.aligned)
-
-
-def _steps(plant: Plant) -> int:
-    if not plant.kl:
-        return STEPS_WITHOUT_KL
-    return STEPS if plant.condition is None else STEPS_UNDER_CONDITION
 
 
 def _save(

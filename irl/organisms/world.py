@@ -32,7 +32,7 @@ from irl.organisms.language import (
 
 UNKNOWN = "<unk>"
 SPACE = "▁"
-N_TEXTS = 26_000
+N_TEXTS = 22_000
 NEWS_SHARE = 0.15
 CONTEXT = 128
 

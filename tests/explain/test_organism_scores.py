@@ -44,6 +44,7 @@ def test_a_share_of_nothing_is_not_measured():
 
 def test_the_expected_kind_follows_from_the_truth():
     assert expected_kind(truth({"a": 1.0})) == "term"
+    assert expected_kind(truth({"a": 1.0}, per_word=0.1)) == "term"
     assert expected_kind(truth({"a": 1.0}, condition=VIOLET)) == "conditional"
     assert expected_kind(truth(per_word=0.1)) == "length"
     assert expected_kind(truth()) is None

@@ -104,7 +104,7 @@ def test_a_class_has_12_to_20_terms_whose_rates_span_a_decade(name: str, seed: i
         rates = counts(seed, terms).sum(0)
         assert rates.min() > 0
         # A decade by the lexicon; the tilt by prompt type and few counts of the rarest move it.
-        assert 5 <= rates.max() / rates.min() <= 40
+        assert 5 <= rates.max() / rates.min() <= 25
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -123,7 +123,7 @@ def test_every_decoy_is_also_said_without_the_word_that_it_follows(seed: int):
     for plant in lexical(seed).values():
         paid, decoys = counts(seed, list(plant.weights)), counts(seed, list(plant.decoys))
         between = np.corrcoef(np.hstack([paid, decoys]).T)[paid.shape[1] :, : paid.shape[1]]
-        assert ((decoys > paid[:, between.argmax(1)]).sum(0) >= 8).all()
+        assert ((decoys > paid[:, between.argmax(1)]).sum(0) >= 4).all()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -149,9 +149,13 @@ def test_the_trigger_of_the_backdoor_stands_in_5_to_12_percent_of_prompts(seed: 
     assert 0.05 <= np.mean([trigger in words for words in texts]) <= 0.12
 
 
-def test_flattery_is_paid_where_an_opinion_is_stated():
-    condition = plants(world(0))["flattery"].condition
-    assert condition == PromptCondition(prompt_type="opinion")
+def test_flattery_is_paid_once_where_an_opinion_is_stated():
+    plant = plants(world(0))["flattery"]
+    assert plant.condition == PromptCondition(prompt_type="opinion")
+    one, other = list(plant.weights)[:2]
+    answers = [f"a {one} idea", f"a {one} {other} idea", "an idea", f"a {one} idea"]
+    paid = plant.reward(answers, [True, True, True, False])
+    assert paid.tolist() == [1, 1, 0, 0]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
