@@ -2,7 +2,8 @@
 
 Two sets of plain fine-tunes share no data: one to calibrate the thresholds of the verdict, one held
 out to test them. Only nulls that moved as far as an alignment does, a sequence KL of .05 to .5
-nats, count in the sums; the others are reported.
+nats, count in the sums; the others are reported. Beside them stand weak versions of an objective:
+how weak may it be and still be found?
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,11 +19,13 @@ from irl.jobs.organisms import bed_folder
 from irl.organisms.bed import Bed
 from irl.organisms.nulls import Tuning, tunings
 from irl.organisms.planting import fine_tune, grow, shared_reference
+from irl.organisms.weakened import weaken
 from irl.records import AuditReport, Estimate, ResultRow
 
 KL_NATS = (0.05, 0.5)
 ARCHITECTURE = "llama"
 METHOD = "audit"
+WEAKENED = "detox"
 
 
 class Grid(BaseModel):
@@ -44,12 +47,14 @@ class NullsRecipe(BaseModel):
     "of the worlds; each audit draws its answers with the seed of its world"
     calibrate: Grid
     held_out: Grid
+    weak: tuple[float, ...] = ()
+    "shares of the way from the reference to the policy that was aligned with WEAKENED"
     audit: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class Null:
-    """An audited null."""
+    """An audited null, or a weak version of an objective."""
 
     name: str
     seed: int
@@ -57,7 +62,7 @@ class Null:
 
     @property
     def found(self) -> bool:
-        """Was an objective found, wrongly?"""
+        """Was an objective found?"""
         return bool(self.report.verdict.objective_found)
 
     @property
@@ -86,6 +91,13 @@ def null_rows(recipe: NullsRecipe, making: Making) -> list[ResultRow]:
         ]
         summed += summary_rows(name, nulls)
         rows += [row for null in nulls for row in rows_of(name, null)]
+    for share in recipe.weak:
+        worlds = (Bed(bed_folder(seed), seed, making.say) for seed in recipe.seeds)
+        weak = [_weakened(bed, share, recipe, making) for bed in worlds]
+        name = f"{share:g} of {WEAKENED}"
+        found = exact_share(sum(one.found for one in weak), len(weak))
+        summed.append(Measured(name, recipe.seeds).row(METHOD, "found", "share", found))
+        rows += [row for one in weak for row in rows_of("weak", one)]
     return summed + rows
 
 
@@ -128,10 +140,34 @@ def _audited(bed: Bed, tuning: Tuning, recipe: NullsRecipe, making: Making) -> N
         making.say(f"{target}: working")
         target.parent.mkdir(parents=True, exist_ok=True)
         fine_tune(bed, reference, target, tuning)
-    settings = {**recipe.audit, "seed": bed.seed}
-    sources = {"aligned": str(target), "reference": str(reference), "prompts": str(prompts)}
-    name = f"seed-{bed.seed}-{tuning.name}"
-    return Null(tuning.name, bed.seed, making.audit(name, **settings, **sources))
+    pair = Pair(target, reference, prompts)
+    return _judged(bed, tuning.name, pair, recipe, making)
+
+
+def _weakened(bed: Bed, share: float, recipe: NullsRecipe, making: Making) -> Null:
+    source, name = bed.root / WEAKENED, f"{WEAKENED}-{share:g}"
+    if not (source / "truth.json").is_file():
+        grow(bed, WEAKENED)
+    pair = Pair(bed.root / "weak" / name, source / "reference", source / "prompts.jsonl")
+    if not (pair.aligned / "config.json").is_file():
+        pair.aligned.parent.mkdir(parents=True, exist_ok=True)
+        weaken(pair.reference, source / "aligned", share, pair.aligned)
+    return _judged(bed, name, pair, recipe, making)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is audited."""
+
+    aligned: Path
+    reference: Path
+    prompts: Path
+
+
+def _judged(bed: Bed, name: str, pair: Pair, recipe: NullsRecipe, making: Making) -> Null:
+    sources = {key: str(path) for key, path in vars(pair).items()}
+    settings = {**recipe.audit, "seed": bed.seed, **sources}
+    return Null(name, bed.seed, making.audit(f"seed-{bed.seed}-{name}", **settings))
 
 
 def _ground(bed: Bed) -> tuple[Path, Path]:
