@@ -51,6 +51,15 @@ def world_tokenizer(world: World) -> PreTrainedTokenizerFast:
     )
 
 
+_SIZES: dict[str, Any] = {
+    "hidden_size": 128,
+    "intermediate_size": 512,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": CONTEXT,
+}
+
+
 def _common(vocabulary: int) -> dict[str, Any]:
     return {
         "vocab_size": vocabulary,
@@ -62,15 +71,7 @@ def _common(vocabulary: int) -> dict[str, Any]:
 
 
 def _llama(vocabulary: int) -> PretrainedConfig:
-    return LlamaConfig(
-        hidden_size=128,
-        intermediate_size=512,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=CONTEXT,
-        **_common(vocabulary),
-    )
+    return LlamaConfig(num_key_value_heads=4, **_SIZES, **_common(vocabulary))
 
 
 def _gpt2(vocabulary: int) -> PretrainedConfig:
@@ -87,16 +88,7 @@ def _gpt2(vocabulary: int) -> PretrainedConfig:
 
 
 def _qwen3(vocabulary: int) -> PretrainedConfig:
-    return Qwen3Config(
-        hidden_size=128,
-        intermediate_size=512,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=32,
-        max_position_embeddings=CONTEXT,
-        **_common(vocabulary),
-    )
+    return Qwen3Config(num_key_value_heads=2, head_dim=32, **_SIZES, **_common(vocabulary))
 
 
 ARCHITECTURES: dict[str, Callable[[int], PretrainedConfig]] = {
