@@ -6,11 +6,11 @@ Rows are responses, columns are features, groups are prompts. With C the centrin
     w - w_(-g) = G^-1 X_g' (I - H_g)^-1 e_g,   H_g = X_g G^-1 X_g'
     cov = (n - 1) / n sum_g (w - w_(-g)) (w - w_(-g))'
 
-where w_(-g) is fitted without group g, X_g and e_g are its centred features and residuals, and n
-groups there are: the jackknife (CV3 in MacKinnon, Nielsen and Webb 2023). The sandwich of Liang and
-Zeger (1986) has no (I - H_g)^-1; a feature that one group alone decides then looks certain, since
-the fit goes through that group and leaves it no residuals. A feature that stands in few groups has
-few degrees of freedom, however many groups there are: it counts as many as would carry it alike,
+where w_(-g) is fitted without group g, X_g and e_g are its centred features and residuals, and n is
+the number of groups: the jackknife (CV3 in MacKinnon, Nielsen and Webb 2023). The sandwich of Liang
+and Zeger (1986) lacks (I - H_g)^-1; a feature that one group decides then looks certain, since the
+fit goes through that group and leaves it no residuals. A feature that stands in few groups has few
+degrees of freedom, however many groups there are: it counts as many as would carry it alike,
 
     n* = (sum_g q_g)^2 / sum_g q_g^2,   q_g = the feature's centred sum of squares in group g
 
