@@ -22,9 +22,10 @@ _IDENTICAL = Caveat(
 )
 _ALWAYS = [
     Caveat(
-        code="thresholds-provisional",
-        text="The effect sizes from which on something is called an objective are a first choice; "
-        "how often they find one in a plain fine-tune has been tried on a few of them only.",
+        code="calibrated-on-small-models",
+        text="The effect sizes from which on something is called an objective were tried on plain "
+        "fine-tunes of small models in a made-up language (docs/results/nulls.json); on other "
+        "models they may find too much or too little.",
     ),
     Caveat(
         code="on-distribution-only",
