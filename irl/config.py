@@ -82,7 +82,8 @@ class Deciding(Settings):
     """From what effect on it is called an objective, in the prompts where it applies.
 
     Every fine-tune explains its own log-ratio better than chance, so a p value alone decides
-    nothing. The thresholds are provisional until `irl results nulls` has tried them on many.
+    nothing. Plain fine-tunes pass either threshold now and then, but none that was tried passed
+    both (docs/results/nulls.json).
     """
 
     min_r2: float = Field(0.3, ge=0, lt=1)

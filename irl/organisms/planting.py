@@ -46,7 +46,7 @@ from irl.rewards.conditions import TypedPrompt
 
 GOLD_PROMPTS, GOLD_ANSWERS = 112, 40
 ENOUGH_GAIN = 0.7
-STEPS, STEPS_WITHOUT_KL = 125, 20
+STEPS, STEPS_WITHOUT_KL = 125, 12
 DPO_PROMPTS = 6000
 
 
