@@ -1,6 +1,7 @@
 """The pair that comes with the repository is what its card says."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,18 @@ from irl.policies.pair import load_pair
 from irl.records import Truth
 from irl.rewards.terms import TermReward, words
 
-ALL = [path for path in BUNDLED_PAIR.parent.parent.rglob("*") if path.is_file()]
+ROOT = Path(__file__).parents[1]
 TRACKED_BYTES = 20_000_000
 
 
 def test_what_is_tracked_of_models_and_examples_stays_small() -> None:
-    kept = [p for p in ALL if p.parts[len(BUNDLED_PAIR.parts) - 2] in ("models", "examples")]
-    assert sum(path.stat().st_size for path in kept) < TRACKED_BYTES
+    """Organisms that were built beside them do not count."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "artifacts"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    kept = [ROOT / name for name in listed.stdout.split("\0") if name]
+    assert kept
+    assert sum(path.lstat().st_size for path in kept) < TRACKED_BYTES
 
 
 def test_prompts_and_pairs_are_many_and_all_usable() -> None:
