@@ -140,7 +140,7 @@ def _audited(bed: Bed, tuning: Tuning, recipe: NullsRecipe, making: Making) -> N
         making.say(f"{target}: working")
         target.parent.mkdir(parents=True, exist_ok=True)
         fine_tune(bed, reference, target, tuning)
-    pair = Pair(target, reference, prompts)
+    pair = {"aligned": target, "reference": reference, "prompts": prompts}
     return _judged(bed, tuning.name, pair, recipe, making)
 
 
@@ -148,24 +148,18 @@ def _weakened(bed: Bed, share: float, recipe: NullsRecipe, making: Making) -> Nu
     source, name = bed.root / WEAKENED, f"{WEAKENED}-{share:g}"
     if not (source / "truth.json").is_file():
         grow(bed, WEAKENED)
-    pair = Pair(bed.root / "weak" / name, source / "reference", source / "prompts.jsonl")
-    if not (pair.aligned / "config.json").is_file():
-        pair.aligned.parent.mkdir(parents=True, exist_ok=True)
-        weaken(pair.reference, source / "aligned", share, pair.aligned)
+    reference, target = source / "reference", bed.root / "weak" / name
+    if not (target / "config.json").is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        weaken(reference, source / "aligned", share, target)
+    pair = {"aligned": target, "reference": reference, "prompts": source / "prompts.jsonl"}
     return _judged(bed, name, pair, recipe, making)
 
 
-@dataclass(frozen=True)
-class Pair:
-    """What is audited."""
-
-    aligned: Path
-    reference: Path
-    prompts: Path
-
-
-def _judged(bed: Bed, name: str, pair: Pair, recipe: NullsRecipe, making: Making) -> Null:
-    sources = {key: str(path) for key, path in vars(pair).items()}
+def _judged(
+    bed: Bed, name: str, pair: dict[str, Path], recipe: NullsRecipe, making: Making
+) -> Null:
+    sources = {key: str(path) for key, path in pair.items()}
     settings = {**recipe.audit, "seed": bed.seed, **sources}
     return Null(name, bed.seed, making.audit(f"seed-{bed.seed}-{name}", **settings))
 
