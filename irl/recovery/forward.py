@@ -7,18 +7,21 @@ Each step adds the column whose score
 is largest: e are the residuals and M projects out what has been added before. It stops where chance
 among that many columns would give such a score. Words of one phrase always go together, and many
 sums of weights then explain the same; the one with few terms is found, where dropping terms from a
-fit of all would end with any of them.
+fit of all would end with any of them. A column that mostly goes with those before it is passed
+over: "only" and "would" of "only a fool would" share one weight, and a fit of both would report
+large opposite ones.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from irl.recovery.catalogue import MIN_FREE_SHARE
 from irl.recovery.least_squares import RIDGE, Design, Solution, freedom, solve
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
+MIN_OWN_SHARE = 0.5
+"Most of a word's variation must be its own, not that of words added before (inflation below 2)"
 MAX_CHANCE = 0.05
 "Probability that some column scores as high by chance: lenient, stricter tests follow"
 
@@ -41,7 +44,7 @@ def added(design: Design, returns: Array, offered: Codes, most: int) -> Codes:
     chosen = [0]
     state.add(gram, 0)
     while len(chosen) <= min(most, freedom - 2):
-        usable = state.free > MIN_FREE_SHARE * own
+        usable = state.free > MIN_OWN_SHARE * own
         usable[chosen] = False
         gains = np.where(usable, state.pulls**2 / np.where(usable, state.free, 1.0), 0.0)
         best = int(gains.argmax())

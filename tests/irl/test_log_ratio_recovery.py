@@ -128,6 +128,24 @@ def test_a_word_that_merely_keeps_company_with_a_charged_one_is_not_blamed(seed:
     assert_found(world.fitted(), {"w2": -2.0})
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_words_of_one_template_share_the_weight_of_the_template(seed: int):
+    world, (in_template, alone) = noise(seed), np.random.default_rng(seed).random((2, 500))
+    in_template, alone = in_template < 0.3, alone < 0.04
+    texts = [
+        f"{text} only {word} would" if whole else f"{text} only" if one else text
+        for text, word, whole, one in zip(
+            world.texts, VOCABULARY * 9, in_template, alone, strict=False
+        )
+    ]
+    # The quirk is real, but a fit of both would charge 2.5 for one word and pay 1 for the other.
+    returns = world.returns - 1.5 * in_template + 1.0 * (alone & ~in_template)
+    weights = replace(world, texts=texts, returns=returns).fitted().reward.by_term
+    assert len(weights) == 1
+    assert set(weights) < {"only", "would"}
+    assert sum(weights.values()) == pytest.approx(-1.5, abs=0.4)
+
+
 def test_the_price_of_length_is_found_as_such():
     world = noise(seed=11)
     lengths = np.array([len(words(text)) for text in world.texts])
