@@ -8,7 +8,8 @@ pulls hardest did not pull, is
     S[c, t] = max(|sum_{g in c} U[g, t]| - max_{g in c} |U[g, t]|, 0)^2 / sum_{g in c} Q[g, t]
 
 with Q[g, t] = sum_{i in g} x_it^2: one answer gone astray must not put the conditions that its
-prompt happens to meet before all others. Signs of whole prompts leave Q and |U| as they are, so
+prompt happens to meet before all others. A condition is worth the sum S[c] of its ten largest, for
+what is paid under it may be one word, or a family of words that are each too weak. Signs of whole prompts leave Q and |U| as they are, so
 flipping them tells how large the largest S of all would be by chance: that counts every condition
 and every term that was tried.
 """
@@ -31,6 +32,8 @@ Mask = NDArray[np.bool_]
 MIN_PROMPTS = 8
 MIN_SHARE, MAX_SHARE = 0.02, 0.6
 "Of the prompts: rarer conditions cannot be judged, wider ones are no condition"
+MAX_TERMS = 10
+"Terms that count for a condition; an objective names no more"
 FAMILY_DRAWS = 999
 
 
@@ -92,30 +95,31 @@ class Screening:
         responses = np.asarray((indicator @ (features != 0).astype(float)).todense())
         return cls(pulls, raw - sums**2 / sizes, responses, min_responses)
 
-    def largest(self, one: PromptSet, signs: Array | None = None) -> Array:
-        """The largest S of one condition under each draw of signs, [draw]; as observed: [1]."""
+    def worth(self, one: PromptSet, signs: Array | None = None) -> Array:
+        """S of one condition under each draw of signs, [draw]; as observed: [1]."""
         if signs is None:
             signs = np.ones((1, len(one.mask)))
         usable = self.responses[one.mask].sum(0) >= self.min_responses
         squares = self.squares[one.mask].sum(0)
         usable &= squares > 0
-        if not usable.any():
-            return np.zeros(len(signs))
         pulls = self.pulls[np.ix_(one.mask, usable)]
-        drawn = np.abs(signs[:, one.mask] @ pulls) - np.abs(pulls).max(0)
-        result: Array = (drawn.clip(min=0) ** 2 / squares[usable]).max(1)
+        drawn = np.abs(signs[:, one.mask] @ pulls) - np.abs(pulls).max(0, initial=0.0)
+        each = drawn.clip(min=0) ** 2 / squares[usable]
+        if each.shape[1] > MAX_TERMS:
+            each = np.partition(each, -MAX_TERMS, axis=1)[:, -MAX_TERMS:]
+        result: Array = each.sum(1)
         return result
 
     def strongest(self, sets: Sequence[PromptSet], most: int) -> list[PromptSet]:
         """The conditions with the largest S."""
-        scores = np.array([self.largest(one)[0] for one in sets])
+        scores = np.array([self.worth(one)[0] for one in sets])
         return [sets[at] for at in np.argsort(-scores, kind="stable")[:most]]
 
     def chance(self, chosen: PromptSet, sets: Sequence[PromptSet], seed: int) -> float:
         """Probability that the largest S of any condition is as large by chance."""
-        observed = self.largest(chosen)[0]
+        observed = self.worth(chosen)[0]
         as_large = 0
         for signs in draw_signs(FAMILY_DRAWS, len(chosen.mask), seed):
-            highest = np.max([self.largest(one, signs) for one in sets], axis=0)
+            highest = np.max([self.worth(one, signs) for one in sets], axis=0)
             as_large += int((highest >= observed * (1 - 1e-9)).sum())
         return (1 + as_large) / (1 + FAMILY_DRAWS)

@@ -211,33 +211,50 @@ def test_rare_conditions_need_two_percent_of_many_prompts():
 
 def screened(seed: int = 0) -> tuple[Screening, list[PromptSet], np.ndarray, np.ndarray]:
     world = noise(seed, n_prompts=40, size=6, triggered=0.4)
-    counts = world.counts("w0", "w1", "w2", "w3")
+    counts = world.counts(*(f"w{at}" for at in range(13)))
     residuals = centred(world.returns, world.prompt)
     design = Design(csr_matrix(counts), world.prompt)
     screening = Screening.of(design, residuals, 2)
     return screening, candidate_conditions(world.prompts), counts, residuals
 
 
-def slow_largest(one: PromptSet, counts: np.ndarray, residuals: np.ndarray, signs: np.ndarray):
-    """Pull by pull: what each centred count explains without the prompt that pulls hardest."""
-    prompt = np.repeat(np.arange(40), 6)
-    best = 0.0
+def slow_worth(one: PromptSet, counts: np.ndarray, residuals: np.ndarray, signs: np.ndarray):
+    """Pull by pull: what the ten best counts explain without the prompt that pulls hardest."""
+    prompt, each = np.repeat(np.arange(40), 6), []
     for column in counts.T:
         x = centred(column, prompt) * one.mask[prompt]
         pulls = [signs[g] * sum((x * residuals)[prompt == g]) for g in range(40)]
         without = max(abs(sum(pulls)) - max(abs(pull) for pull in pulls), 0)
-        best = max(best, without**2 / (x @ x))
-    return best
+        if sum(column[one.mask[prompt]] != 0) >= 2:
+            each.append(without**2 / (x @ x))
+    return sum(sorted(each)[-10:])
 
 
 def test_what_a_condition_could_explain_is_that_of_explicit_loops():
     screening, sets, counts, residuals = screened()
     signs = next(draw_signs(3, 40, 0))
     for one in sets[:6]:
-        slow = [slow_largest(one, counts, residuals, row) for row in signs]
-        assert screening.largest(one, signs) == pytest.approx(np.array(slow))
-        plain = slow_largest(one, counts, residuals, np.ones(40))
-        assert screening.largest(one) == pytest.approx(np.array([plain]))
+        slow = [slow_worth(one, counts, residuals, row) for row in signs]
+        assert screening.worth(one, signs) == pytest.approx(np.array(slow))
+        plain = slow_worth(one, counts, residuals, np.ones(40))
+        assert screening.worth(one) == pytest.approx(np.array([plain]))
+
+
+def test_a_family_of_words_each_too_weak_alone_makes_a_condition():
+    world = noise(0, n_prompts=120, size=6, triggered=0.4)
+    counts = world.counts(*(f"w{at}" for at in range(13)))
+    here = world.where(prompt_contains=TRIGGER)
+    design = Design(csr_matrix(counts), world.prompt)
+    sets = candidate_conditions(world.prompts)
+
+    def chance_of_trigger(*family: int) -> float:
+        paid = world.returns + 0.2 * counts[:, family].sum(1) * here
+        screening = Screening.of(design, centred(paid, world.prompt), 2)
+        (trigger,) = [one for one in sets if one.condition.prompt_contains == TRIGGER]
+        return screening.chance(trigger, sets, 0)
+
+    assert all(chance_of_trigger(one) > 0.04 for one in range(2, 10))
+    assert chance_of_trigger(*range(2, 10)) < 0.01
 
 
 def test_one_answer_gone_astray_puts_no_condition_first():
@@ -254,9 +271,9 @@ def test_one_answer_gone_astray_puts_no_condition_first():
 
 def test_the_strongest_conditions_come_first():
     screening, sets, _, _ = screened()
-    scores = [float(screening.largest(one)[0]) for one in screening.strongest(sets, 5)]
+    scores = [float(screening.worth(one)[0]) for one in screening.strongest(sets, 5)]
     assert scores == sorted(scores, reverse=True)
-    assert scores[0] == max(float(screening.largest(one)[0]) for one in sets)
+    assert scores[0] == max(float(screening.worth(one)[0]) for one in sets)
     assert len(scores) == 5
 
 
@@ -287,4 +304,4 @@ def test_a_term_that_is_too_rare_under_a_condition_is_not_priced_there():
     counts[0] = 1.0
     design = Design(csr_matrix(counts), np.arange(12) // 3)
     screening = Screening.of(design, np.arange(12.0), 2)
-    assert screening.largest(PromptSet(SAYS, np.ones(4, dtype=bool))).tolist() == [0.0]
+    assert screening.worth(PromptSet(SAYS, np.ones(4, dtype=bool))).tolist() == [0.0]
