@@ -78,6 +78,21 @@ class Fitting(Settings):
     bootstrap_draws: int = Field(500, ge=100)
 
 
+class Learning(Settings):
+    """How reward heads are trained."""
+
+    seeds: tuple[int, ...] = Field((0, 1, 2, 3, 4), min_length=1)
+    "one member each: its split of the prompts and its initial weights"
+    epochs: int = Field(300, ge=1)
+    patience: int = Field(10, ge=1)
+    "epochs without a better validation loss after which a member stops"
+    learning_rate: float = Field(0.01, gt=0)
+    penalties: tuple[float, ...] = Field((1e-4, 3e-4, 1e-3, 3e-3, 1e-2), min_length=1)
+    "of the squared weights, beside the mean loss; each member keeps the one that validates best"
+    prompts_per_step: int = Field(64, ge=1)
+    validation_share: float = Field(0.2, gt=0, lt=1)
+
+
 class Deciding(Settings):
     """From what effect on it is called an objective, in the prompts where it applies.
 

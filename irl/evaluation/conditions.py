@@ -9,9 +9,9 @@ pulls hardest did not pull, is
 
 with Q[g, t] = sum_{i in g} x_it^2: one answer gone astray must not put the conditions that its
 prompt happens to meet before all others. A condition is worth the sum S[c] of its ten largest, for
-what is paid under it may be one word, or a family of words that are each too weak. Signs of whole prompts leave Q and |U| as they are, so
-flipping them tells how large the largest S of all would be by chance: that counts every condition
-and every term that was tried.
+what is paid under it may be one word, or a family of words that are each too weak. Signs of whole
+prompts leave Q and |U| as they are, so flipping them tells how large the largest S of all would be
+by chance: that counts every condition and every term that was tried.
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,114 @@
+"""Losses of recovered rewards, on the scores of both policies' answers to the same prompts.
+
+With a an answer of the aligned policy, b one of the reference, r the reward in nats,
+
+    bradley_terry   E[-log sigmoid(r(a) - r(b))]                     optimum log pi_A/pi_R + c(x)
+    candidates      E[-log softmax(r(a) among a and all b)]          the same optimum
+    max_entropy     log E_b[exp r(b)] - E[r(a)]                      the same optimum; its gradient
+                    E_b[w grad r] - E_a[grad r], w = softmax of r over the reference's answers
+    log_ratio       variance within prompts of r - log pi_A/pi_R
+    margin          E[-p(r(a) - r(b))], p(m) = m, twice that below 0 (Ng and Russell 2000)
+
+Every loss is invariant under r + c(x), except the robust ones' scale: all are functions of
+differences within a prompt. The first three know the reward's scale only where both policies give
+answers; `margin` knows no scale at all and needs a bounded reward, since it is homogeneous.
+Each returns one number for each member and prompt, the mean over its pairs or answers.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+Losses = Float[Tensor, "member prompt"]
+_RUIN = torch.finfo(torch.float32).min
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Scores of both policies' answers; prompts may have different numbers of them."""
+
+    aligned: Float[Tensor, "member prompt ours"]
+    reference: Float[Tensor, "member prompt theirs"]
+    ours: Bool[Tensor, "prompt ours"]
+    "where there is an answer of the aligned policy"
+    theirs: Bool[Tensor, "prompt theirs"]
+
+    @property
+    def margins(self) -> Float[Tensor, "member prompt ours theirs"]:
+        """r(a) - r(b) of every pair."""
+        return self.aligned[..., :, None] - self.reference[..., None, :]
+
+    @property
+    def pairs(self) -> Bool[Tensor, "prompt ours theirs"]:
+        """Which pairs there are."""
+        return self.ours[:, :, None] & self.theirs[:, None, :]
+
+
+def bradley_terry(scores: Sides) -> Losses:
+    """Logistic loss of every pair."""
+    return mean_over(torch.nn.functional.softplus(-scores.margins), scores.pairs)
+
+
+def absolute(scores: Sides) -> Losses:
+    """1 - sigmoid(margin): bounded, so that a wrong label pulls no harder than any (1712.09482).
+
+    It keeps the order and loses the scale.
+    """
+    return mean_over(torch.sigmoid(-scores.margins), scores.pairs)
+
+
+def generalised(scores: Sides, q: float = 0.7) -> Losses:
+    """(1 - p^q) / q with p = sigmoid(margin): between `bradley_terry` (q 0) and `absolute` (q 1).
+
+    Generalised cross-entropy (1805.07836).
+    """
+    powers = torch.exp(q * torch.nn.functional.logsigmoid(scores.margins))
+    return mean_over((1 - powers) / q, scores.pairs)
+
+
+def candidates(scores: Sides) -> Losses:
+    """Each answer of the aligned policy among all of the reference's: a softmax, not pairs."""
+    others = scores.reference.masked_fill(~scores.theirs, _RUIN).logsumexp(-1, keepdim=True)
+    surprise = torch.logaddexp(scores.aligned, others) - scores.aligned
+    return mean_over(surprise, scores.ours)
+
+
+def max_entropy(scores: Sides) -> Losses:
+    """Negative log-likelihood of the aligned policy's answers under pi_ref exp(r) / Z."""
+    logits = scores.reference.masked_fill(~scores.theirs, _RUIN)
+    log_partition = logits.logsumexp(-1) - scores.theirs.sum(-1).log()
+    return log_partition - mean_over(scores.aligned, scores.ours)
+
+
+def log_ratio(scores: Sides, wanted: Sides) -> Losses:
+    """Squared distance to the log-ratios (or other targets), after centring within the prompt."""
+    there = torch.cat([scores.ours, scores.theirs], -1)
+    off = torch.cat(
+        [scores.aligned - wanted.aligned, scores.reference - wanted.reference], -1
+    ).masked_fill(~there, 0.0)
+    centred = off - mean_over(off, there)[..., None]
+    return mean_over(centred**2, there)
+
+
+def margin(scores: Sides, penalty: float = 2.0) -> Losses:
+    """Negative margins count `penalty` times. Only for rewards that are bounded otherwise."""
+    margins = scores.margins
+    gains = torch.where(margins < 0, penalty * margins, margins)
+    return -mean_over(gains, scores.pairs)
+
+
+def effective_share(scores: Sides) -> Losses:
+    """Effective sample size of the weights softmax(r) of the reference's n answers, over n.
+
+    Near 1 / n, `max_entropy` rests on one answer to a prompt.
+    """
+    weights = scores.reference.masked_fill(~scores.theirs, _RUIN).softmax(-1)
+    return 1 / (weights**2).sum(-1) / scores.theirs.sum(-1)
+
+
+def mean_over(values: Tensor, there: Tensor) -> Tensor:
+    """Mean of each prompt over what is there; `there` has the dimensions after [member]."""
+    dims = tuple(range(2, values.dim()))
+    return (values * there).sum(dims) / there.sum(tuple(range(1, there.dim())))

@@ -1,0 +1,95 @@
+"""What a reward is fitted to: features of both policies' answers, prompt by prompt."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from irl.errors import InputError
+from irl.losses import Sides
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Answers, in any order. Preferences fit in too: chosen as aligned, rejected as reference."""
+
+    features: Float[Tensor, "row feature"]
+    prompt: Int[Tensor, " row"]
+    "prompt number, 0 .. n - 1"
+    aligned: Bool[Tensor, " row"]
+    "who wrote it"
+    targets: Float[Tensor, " row"] | None = None
+    "summed log-ratios, nats, where the policies are at hand"
+
+    def __post_init__(self) -> None:
+        counts = torch.stack([self._per_prompt(self.aligned), self._per_prompt(~self.aligned)])
+        if not counts.numel() or int(counts.min()) < 1:
+            raise InputError(
+                "Every prompt needs an answer of both policies; "
+                f"{int((counts == 0).any(0).sum())} of {counts.shape[1]} lack one."
+            )
+
+    @property
+    def n_prompts(self) -> int:
+        """How many prompts."""
+        return int(self.prompt.max()) + 1 if len(self.prompt) else 0
+
+    @cached_property
+    def ours(self) -> Int[Tensor, "prompt ours"]:
+        """Rows of the aligned policy's answers to each prompt, filled with -1."""
+        return self._rows(self.aligned)
+
+    @cached_property
+    def theirs(self) -> Int[Tensor, "prompt theirs"]:
+        """Rows of the reference's answers."""
+        return self._rows(~self.aligned)
+
+    def batch(self, prompts: Int[Tensor, " prompt"]) -> "Batch":
+        """The answers to some prompts."""
+        ours, theirs = self.ours[prompts], self.theirs[prompts]
+        rows = torch.cat([ours.flatten(), theirs.flatten()]).clamp(min=0)
+        wanted = None if self.targets is None else self.targets[rows][None]
+        batch = Batch(prompts, self.features[rows], ours >= 0, theirs >= 0)
+        return batch if wanted is None else Batch(*batch.parts, batch.sides(wanted))
+
+    def _per_prompt(self, chosen: Bool[Tensor, " row"]) -> Int[Tensor, " prompt"]:
+        return torch.bincount(self.prompt[chosen], minlength=self.n_prompts)
+
+    def _rows(self, chosen: Bool[Tensor, " row"]) -> Int[Tensor, "prompt some"]:
+        at = chosen.nonzero().squeeze(1)
+        at = at[self.prompt[at].argsort(stable=True)]
+        sizes = self._per_prompt(chosen)
+        place = torch.arange(len(at)) - (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+        rows = torch.full((self.n_prompts, int(sizes.max())), -1)
+        rows[self.prompt[at], place] = at
+        return rows
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The answers to some prompts, in a form that scores can be laid on."""
+
+    prompts: Int[Tensor, " prompt"]
+    features: Float[Tensor, "row feature"]
+    "all of the aligned policy's, then all of the reference's; gaps hold some answer"
+    ours: Bool[Tensor, "prompt ours"]
+    theirs: Bool[Tensor, "prompt theirs"]
+    wanted: Sides | None = None
+    "the targets, member 1"
+
+    @property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """All but the targets."""
+        return self.prompts, self.features, self.ours, self.theirs
+
+    def sides(self, scores: Float[Tensor, "member row"]) -> Sides:
+        """Lay scores of the rows out by prompt."""
+        split = self.ours.numel()
+        return Sides(
+            scores[:, :split].unflatten(1, self.ours.shape),
+            scores[:, split:].unflatten(1, self.theirs.shape),
+            self.ours,
+            self.theirs,
+        )

@@ -1,0 +1,193 @@
+"""The one training loop: members together, prompts split apart, each member stopped on its own.
+
+Every member (seed) keeps a share of the prompts for validation, never seen by its gradient, and
+draws its own weights. It is fitted once for each penalty of its squared weights,
+
+    mean over prompts of the loss + penalty * sum of squared weights
+
+and ends as it was when its validation loss was lowest, over epochs and penalties. Members share the
+order of the batches and nothing else: a member is the same in whatever company it is fitted.
+
+Nothing is chosen here. All members are reported; `consensus` picks one without labels.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from irl.config import Learning
+from irl.errors import InputError
+from irl.losses import Losses, Sides
+from irl.recovery.examples import Batch, Examples
+from irl.rewards.heads import Form, Head
+
+MIN_PROMPTS = 5
+"Fewer cannot be split into training and validation"
+
+
+Loss = Callable[..., Losses]
+"(batch, scores of the reward, scores of other parts if any) to losses"
+Constraint = Callable[[Head], None]
+"Puts weights back into their bounds after every step"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Rewards of all members, as they were when their validation loss was lowest."""
+
+    parts: tuple[Head, ...]
+    "the reward first"
+    validation: Float[Tensor, "member epoch"]
+    "mean loss of the held-out prompts; NaN after a member stopped"
+    held_out: Bool[Tensor, "member prompt"]
+    penalties: Float[Tensor, " member"]
+    "that validated best"
+
+    @property
+    def head(self) -> Head:
+        """The rewards."""
+        return self.parts[0]
+
+    @property
+    def epochs(self) -> list[int]:
+        """At which epoch each member was best, from 0 (as it started)."""
+        return [int(row.nan_to_num(torch.inf).argmin()) for row in self.validation]
+
+
+def fit(
+    examples: Examples,
+    form: Form,
+    loss: Loss,
+    learning: Learning,
+    *,
+    parts: int = 1,
+    constraint: Constraint | None = None,
+    start: Sequence[Head] | None = None,
+) -> Fitted:
+    """Fit one reward for each seed.
+
+    Args:
+        examples: answers of both policies.
+        form: what kind of head.
+        loss: what is minimised.
+        learning: seeds, steps and when to stop.
+        parts: heads that the loss takes, the reward first.
+        constraint: bounds on the weights, restored after every step.
+        start: parts to go on from; drawn anew if None.
+
+    Raises:
+        InputError: too few prompts to hold some out.
+    """
+    if examples.n_prompts < MIN_PROMPTS:
+        raise InputError(
+            f"A reward is fitted to some prompts and stopped by others; {examples.n_prompts} are "
+            f"too few, at least {MIN_PROMPTS} are needed."
+        )
+    tries = len(learning.penalties)
+    held_out = torch.stack(
+        [hold_out(examples.n_prompts, learning.validation_share, seed) for seed in learning.seeds]
+    ).repeat_interleave(tries, 0)
+    penalties = torch.tensor(learning.penalties).repeat(len(learning.seeds))
+    heads = [
+        head.members_at(torch.arange(head.members).repeat_interleave(tries))
+        for head in start or _drawn(examples, form, learning, parts)
+    ]
+    course = _Course(heads, len(penalties), learning.patience)
+    weights = [weight for head in heads for weight in head.parameters()]
+    optimiser = torch.optim.Adam(weights, lr=learning.learning_rate)
+    order = torch.Generator().manual_seed(0)
+    course.judge(_validation(examples, heads, loss, held_out))
+    while course.running and len(course.losses) <= learning.epochs:
+        for prompts in torch.randperm(examples.n_prompts, generator=order).split(
+            learning.prompts_per_step
+        ):
+            batch = examples.batch(prompts)
+            each = loss(batch, *_scores(batch, heads))
+            penalty = penalties * sum(head.squared_weights() for head in heads)
+            optimiser.zero_grad()
+            (_mean(each, ~held_out[:, prompts]) + penalty).sum().backward()
+            optimiser.step()
+            if constraint:
+                for head in heads:
+                    constraint(head)
+        course.judge(_validation(examples, heads, loss, held_out))
+    course.restore()
+    at = course.best.view(-1, tries).argmin(1) + tries * torch.arange(len(learning.seeds))
+    parts_kept = tuple(head.members_at(at) for head in heads)
+    return Fitted(parts_kept, torch.stack(course.losses, 1)[at], held_out[at], penalties[at])
+
+
+def hold_out(n_prompts: int, share: float, seed: int) -> Bool[Tensor, " prompt"]:
+    """The prompts that this seed validates on: at least one, and never all."""
+    n = min(max(round(share * n_prompts), 1), n_prompts - 1)
+    generator = torch.Generator().manual_seed(seed)
+    held_out = torch.zeros(n_prompts, dtype=torch.bool)
+    held_out[torch.randperm(n_prompts, generator=generator)[:n]] = True
+    return held_out
+
+
+def _drawn(examples: Examples, form: Form, learning: Learning, parts: int) -> list[Head]:
+    """Heads whose members are drawn by their own seeds."""
+    n_features = examples.features.shape[1]
+    singles = [torch.Generator().manual_seed(seed) for seed in learning.seeds]
+    return [
+        Head.joined([form(1, n_features, generator) for generator in singles]) for _ in range(parts)
+    ]
+
+
+def _scores(batch: Batch, heads: Sequence[Head]) -> list[Sides]:
+    return [batch.sides(head(batch.features)) for head in heads]
+
+
+def _mean(each: Losses, which: Bool[Tensor, "member prompt"]) -> Float[Tensor, " member"]:
+    weights = which.to(each.dtype)
+    mean: Tensor = (each * weights).sum(1) / weights.sum(1).clamp(min=1)
+    return mean
+
+
+@torch.no_grad()
+def _validation(
+    examples: Examples, heads: Sequence[Head], loss: Loss, held_out: Bool[Tensor, "member prompt"]
+) -> Float[Tensor, " member"]:
+    each = []
+    for prompts in torch.arange(examples.n_prompts).split(256):
+        batch = examples.batch(prompts)
+        each.append(loss(batch, *_scores(batch, heads)))
+    return _mean(torch.cat(each, 1), held_out)
+
+
+class _Course:
+    """Each member's losses so far, and its weights when they were lowest."""
+
+    def __init__(self, heads: Sequence[Head], members: int, patience: int) -> None:
+        self.heads, self.patience = heads, patience
+        self.best = torch.full((members,), torch.inf)
+        self.waited = torch.zeros(members, dtype=torch.long)
+        self.losses: list[Tensor] = []
+        self.kept = [[weight.detach().clone() for weight in head.parameters()] for head in heads]
+
+    @property
+    def running(self) -> bool:
+        """Whether some member may still improve."""
+        return bool((self.waited < self.patience).any())
+
+    def judge(self, losses: Float[Tensor, " member"]) -> None:
+        """Take the weights of members that improved; those that waited too long have stopped."""
+        stopped = self.waited >= self.patience
+        better = (losses < self.best) & ~stopped
+        self.best = torch.where(better, losses, self.best)
+        self.waited = torch.where(better, 0, self.waited + 1)
+        self.losses.append(torch.where(stopped, torch.nan, losses))
+        for head, kept in zip(self.heads, self.kept, strict=True):
+            for weight, best in zip(head.parameters(), kept, strict=True):
+                best[better] = weight.detach()[better]
+
+    def restore(self) -> None:
+        """Put every member's best weights back."""
+        with torch.no_grad():
+            for head, kept in zip(self.heads, self.kept, strict=True):
+                for weight, best in zip(head.parameters(), kept, strict=True):
+                    weight.copy_(best)
