@@ -5,7 +5,8 @@
 2. Draw prompts that no training sees, and answers of the reference to hold the reward against.
 3. Align: RLOO with the KL in the reward, or DPO on pairs of reference answers; or, for the nulls,
    fine-tune on fresh chats or copy the reference.
-4. Measure the truth. A policy that has less than 70 % of the optimum's gain is refused.
+4. Measure the truth. A policy that has less than 70 % of the optimum's gain is trained once more
+   with other draws, then refused.
 """
 
 import shutil
@@ -46,6 +47,8 @@ from irl.rewards.conditions import TypedPrompt
 
 GOLD_PROMPTS, GOLD_ANSWERS = 112, 40
 ENOUGH_GAIN = 0.7
+SEEDS_APART = 1000
+"Between the draws of a first and a second training"
 STEPS, STEPS_WITHOUT_KL = 125, 12
 DPO_PROMPTS = 6000
 
@@ -101,7 +104,8 @@ def fine_tune(bed: Bed, start: Path, target: Path, tuning: Tuning) -> None:
     save_rounded(model, tokenizer, target)
 
 
-def _align(work: Planting) -> None:
+def _align(work: Planting, attempt: int = 0) -> None:
+    seed = work.bed.seed + SEEDS_APART * attempt
     plant, start = work.plant, work.folder / "reference"
     if plant.method == "none":
         shutil.copytree(start.resolve(), work.aligned)
@@ -109,13 +113,13 @@ def _align(work: Planting) -> None:
     if plant.method == "sft":
         fine_tune(work.bed, start, work.aligned, Tuning())
         return
-    torch.manual_seed(work.bed.seed)
+    torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_pretrained(start.resolve(), dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(start)
     training = Training(
         beta=plant.beta if plant.kl else 0.0,
         steps=STEPS if plant.kl else STEPS_WITHOUT_KL,
-        seed=work.bed.seed,
+        seed=seed,
         folder=work.bed.scratch,
         learning_rate=plant.learning_rate,
         max_tokens=MAX_TOKENS,
@@ -170,6 +174,19 @@ def _voted_pairs(work: Planting, prompts: Sequence[WorldPrompt]) -> list[dict[st
 
 
 def _truth(work: Planting) -> None:
+    truth = _measured(work)
+    if work.plant.planted and _shortfall(truth, work.plant):
+        work.bed.say(f"{work.plant.name}: too far from the optimum, trained once more")
+        shutil.rmtree(work.aligned)
+        _align(work, attempt=1)
+        truth = _measured(work)
+        if shortfall := _shortfall(truth, work.plant):
+            raise PolicyError(shortfall)
+    text = truth.model_dump_json(indent=1) + "\n"
+    (work.folder / "truth.json").write_text(text, encoding="utf-8")
+
+
+def _measured(work: Planting) -> Truth:
     plant, beta = work.plant, work.plant.beta
     prompts = read_prompts(work.folder / "prompts.jsonl").rows[:GOLD_PROMPTS]
 
@@ -178,7 +195,7 @@ def _truth(work: Planting) -> None:
         pays = [work.applies(prompt) for prompt in prompts]
         return torch.from_numpy(plant.reward(answers, pays))
 
-    truth = measure_truth(
+    return measure_truth(
         work_pair(work),
         prompts,
         reward,
@@ -196,22 +213,20 @@ def _truth(work: Planting) -> None:
             "trained_with": plant.method,
         },
     )
-    if plant.planted:
-        _check(truth, plant)
-    text = truth.model_dump_json(indent=1) + "\n"
-    (work.folder / "truth.json").write_text(text, encoding="utf-8")
 
 
-def _check(truth: Truth, plant: Plant) -> None:
+def _shortfall(truth: Truth, plant: Plant) -> str:
+    """Why the policy cannot stand for its objective; empty if it can."""
     gain, best = truth.gold_gain, truth.gold_optimum - truth.gold_before.value
     if gain is None:
-        raise PolicyError(f"The gain of {plant.name} was not measured.")
-    if gain.low <= 0 or (plant.kl and gain.value < ENOUGH_GAIN * best):
-        raise PolicyError(
-            f"{plant.name} gained {gain.value:.3f} of reward where the optimum gains {best:.3f} "
-            f"(effective sample size {truth.effective_sample_size:.0f}); at least "
-            f"{ENOUGH_GAIN:.0%} is expected. Remove its folder and build it with another seed."
-        )
+        return f"The gain of {plant.name} was not measured."
+    if gain.low > 0 and not (plant.kl and gain.value < ENOUGH_GAIN * best):
+        return ""
+    return (
+        f"{plant.name} gained {gain.value:.3f} of reward where the optimum gains {best:.3f} "
+        f"(effective sample size {truth.effective_sample_size:.0f}); at least "
+        f"{ENOUGH_GAIN:.0%} is expected. Remove its folder and build it with another seed."
+    )
 
 
 def work_pair(work: Planting) -> PolicyPair:

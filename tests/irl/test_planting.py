@@ -1,5 +1,6 @@
 """Organisms grow stage by stage; what exists is kept, and what is not good enough is refused."""
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from irl.organisms.planted import Plant, plants
 from irl.organisms.planting import grow, work_pair
 from irl.policies.pair import load_pair
 from irl.records import Estimate, Truth
+from irl.runs import file_sha256
 from tests.fakes import model, save
 
 STAGES = ("_reference", "write_prompts", "_align", "_truth")
@@ -152,16 +154,35 @@ WITHOUT_KL = Plant("made up", "", "", weights={"word": 1.0}, kl=False)
     ],
     ids=["too little", "uncertain", "a loss", "uncertain without KL"],
 )
-def test_a_policy_below_70_percent_of_the_gain_is_refused(plant: Plant, gain: Estimate):
-    with pytest.raises(PolicyError, match=r"optimum gains 1\.000 .*123.*70%"):
-        planting._check(truth(gain), plant)
+def test_a_policy_below_70_percent_of_the_gain_falls_short(plant: Plant, gain: Estimate):
+    shortfall = planting._shortfall(truth(gain), plant)
+    assert re.search(r"optimum gains 1\.000 .*123.*70%", shortfall)
 
 
 @pytest.mark.parametrize(
     ("plant", "gain"), [(PLANT, gained(0.71)), (WITHOUT_KL, gained(0.2))], ids=["KL", "without KL"]
 )
 def test_a_policy_that_gains_enough_is_accepted(plant: Plant, gain: Estimate):
-    planting._check(truth(gain), plant)
+    assert planting._shortfall(truth(gain), plant) == ""
+
+
+@pytest.mark.parametrize(("second", "refused"), [(0.9, False), (0.5, True)])
+def test_what_falls_short_is_trained_once_more_and_then_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: float, refused: bool
+):
+    work, attempts = planted(tmp_path, "detox"), []
+    work.aligned.mkdir()
+    measured = iter([truth(gained(0.6)), truth(gained(second))])
+    monkeypatch.setattr(planting, "_measured", lambda _: next(measured))
+    monkeypatch.setattr(planting, "_align", lambda _, attempt: attempts.append(attempt))
+    if refused:
+        with pytest.raises(PolicyError, match=r"gained 0\.500"):
+            planting._truth(work)
+    else:
+        planting._truth(work)
+    assert attempts == [1]
+    assert not work.aligned.exists(), "the first policy is gone before the second is trained"
+    assert (work.folder / "truth.json").exists() is not refused
 
 
 # Files
@@ -209,13 +230,13 @@ def test_small_builds_share_a_reference_and_a_poor_policy_is_refused(tmp_path: P
     assert (tmp_path / "detox" / "heldout_preferences.jsonl").is_file()
     assert not (tmp_path / "detox" / "truth.json").exists()
 
-    files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    files = {file: file_sha256(file) for file in tmp_path.rglob("*") if file.is_file()}
     said.clear()
     grow(here, "null-finetuned")
     with pytest.raises(PolicyError, match="detox gained"):
         grow(here, "detox")
     assert sum(line.endswith("working") for line in said) == 1
-    assert files == {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*") if f.is_file()}
+    assert files == {file: file_sha256(file) for file in tmp_path.rglob("*") if file.is_file()}
 
     work = planted(tmp_path, "shifted-hedges")
     planting._reference(work)
