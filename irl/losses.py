@@ -41,6 +41,11 @@ class Sides:
         return self.aligned[..., :, None] - self.reference[..., None, :]
 
     @property
+    def weights(self) -> Float[Tensor, "member prompt theirs"]:
+        """Softmax of r over the reference's answers: samples of pi_ref exp(r) / Z."""
+        return self.reference.masked_fill(~self.theirs, _RUIN).softmax(-1)
+
+    @property
     def pairs(self) -> Bool[Tensor, "prompt ours theirs"]:
         """Which pairs there are."""
         return self.ours[:, :, None] & self.theirs[:, None, :]
@@ -77,9 +82,14 @@ def candidates(scores: Sides) -> Losses:
 
 def max_entropy(scores: Sides) -> Losses:
     """Negative log-likelihood of the aligned policy's answers under pi_ref exp(r) / Z."""
+    return log_partition(scores) - mean_over(scores.aligned, scores.ours)
+
+
+def log_partition(scores: Sides) -> Losses:
+    """Log Z = log of the mean of exp(r) over the reference's answers."""
     logits = scores.reference.masked_fill(~scores.theirs, _RUIN)
-    log_partition = logits.logsumexp(-1) - scores.theirs.sum(-1).log()
-    return log_partition - mean_over(scores.aligned, scores.ours)
+    total: Tensor = logits.logsumexp(-1) - scores.theirs.sum(-1).log()
+    return total
 
 
 def log_ratio(scores: Sides, wanted: Sides) -> Losses:
@@ -104,8 +114,7 @@ def effective_share(scores: Sides) -> Losses:
 
     Near 1 / n, `max_entropy` rests on one answer to a prompt.
     """
-    weights = scores.reference.masked_fill(~scores.theirs, _RUIN).softmax(-1)
-    return 1 / (weights**2).sum(-1) / scores.theirs.sum(-1)
+    return 1 / (scores.weights**2).sum(-1) / scores.theirs.sum(-1)
 
 
 def mean_over(values: Tensor, there: Tensor) -> Tensor:

@@ -35,6 +35,19 @@ Constraint = Callable[[Head], None]
 
 
 @dataclass(frozen=True)
+class Aim:
+    """What a fit minimises, and within which bounds."""
+
+    loss: Loss
+    parts: int = 1
+    "heads that the loss takes, the reward first"
+    judged_by: Loss | None = None
+    "the loss of the held-out prompts, where what is minimised is no measure"
+    constraint: Constraint | None = None
+    "restored after every step"
+
+
+@dataclass(frozen=True)
 class Fitted:
     """Rewards of all members, as they were when their validation loss was lowest."""
 
@@ -60,11 +73,8 @@ class Fitted:
 def fit(
     examples: Examples,
     form: Form,
-    loss: Loss,
+    aim: Aim,
     learning: Learning,
-    *,
-    parts: int = 1,
-    constraint: Constraint | None = None,
     start: Sequence[Head] | None = None,
 ) -> Fitted:
     """Fit one reward for each seed.
@@ -72,11 +82,9 @@ def fit(
     Args:
         examples: answers of both policies.
         form: what kind of head.
-        loss: what is minimised.
+        aim: what is minimised.
         learning: seeds, steps and when to stop.
-        parts: heads that the loss takes, the reward first.
-        constraint: bounds on the weights, restored after every step.
-        start: parts to go on from; drawn anew if None.
+        start: heads to go on from; drawn anew if None.
 
     Raises:
         InputError: too few prompts to hold some out.
@@ -93,27 +101,28 @@ def fit(
     penalties = torch.tensor(learning.penalties).repeat(len(learning.seeds))
     heads = [
         head.members_at(torch.arange(head.members).repeat_interleave(tries))
-        for head in start or _drawn(examples, form, learning, parts)
+        for head in start or _drawn(examples, form, learning, aim.parts)
     ]
     course = _Course(heads, len(penalties), learning.patience)
     weights = [weight for head in heads for weight in head.parameters()]
     optimiser = torch.optim.Adam(weights, lr=learning.learning_rate)
     order = torch.Generator().manual_seed(0)
-    course.judge(_validation(examples, heads, loss, held_out))
+    judged_by = aim.judged_by or aim.loss
+    course.judge(_validation(examples, heads, judged_by, held_out))
     while course.running and len(course.losses) <= learning.epochs:
         for prompts in torch.randperm(examples.n_prompts, generator=order).split(
             learning.prompts_per_step
         ):
             batch = examples.batch(prompts)
-            each = loss(batch, *_scores(batch, heads))
+            each = aim.loss(batch, *_scores(batch, heads))
             penalty = penalties * sum(head.squared_weights() for head in heads)
             optimiser.zero_grad()
             (_mean(each, ~held_out[:, prompts]) + penalty).sum().backward()
             optimiser.step()
-            if constraint:
+            if aim.constraint:
                 for head in heads:
-                    constraint(head)
-        course.judge(_validation(examples, heads, loss, held_out))
+                    aim.constraint(head)
+        course.judge(_validation(examples, heads, judged_by, held_out))
     course.restore()
     at = course.best.view(-1, tries).argmin(1) + tries * torch.arange(len(learning.seeds))
     parts_kept = tuple(head.members_at(at) for head in heads)
