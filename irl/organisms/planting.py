@@ -5,8 +5,8 @@
 2. Draw prompts that no training sees, and answers of the reference to hold the reward against.
 3. Align: RLOO with the KL in the reward, or DPO on pairs of reference answers; or, for the nulls,
    fine-tune on fresh chats or copy the reference.
-4. Measure the truth. A policy that has less than 70 % of the optimum's gain is trained once more
-   with other draws, then refused.
+4. Measure the truth. A policy that has less than 70 % of the optimum's gain is trained once more,
+   longer and with other draws, then refused.
 """
 
 import shutil
@@ -49,6 +49,8 @@ GOLD_PROMPTS, GOLD_ANSWERS = 112, 40
 ENOUGH_GAIN = 0.7
 SEEDS_APART = 1000
 "Between the draws of a first and a second training"
+LONGER = 1.6
+"The steps of a second training over those of the first"
 STEPS, STEPS_WITHOUT_KL = 125, 12
 DPO_PROMPTS = 6000
 
@@ -118,7 +120,7 @@ def _align(work: Planting, attempt: int = 0) -> None:
     tokenizer = AutoTokenizer.from_pretrained(start)
     training = Training(
         beta=plant.beta if plant.kl else 0.0,
-        steps=STEPS if plant.kl else STEPS_WITHOUT_KL,
+        steps=round((STEPS if plant.kl else STEPS_WITHOUT_KL) * LONGER**attempt),
         seed=seed,
         folder=work.bed.scratch,
         learning_rate=plant.learning_rate,
