@@ -18,22 +18,27 @@ Each returns one number for each member and prompt, the mean over its pairs or a
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 Losses = Float[Tensor, "member prompt"]
-_RUIN = torch.finfo(torch.float32).min
+_RUIN = torch.finfo(torch.float32).min / 4
+"Log-weight of what is not there"
 
 
 @dataclass(frozen=True)
 class Sides:
-    """Scores of both policies' answers; prompts may have different numbers of them."""
+    """Scores of both policies' answers; prompts may have different numbers of them.
+
+    Answers weigh 1 where they were sampled. With all answers of a policy and their probabilities as
+    weights, means are exact expectations.
+    """
 
     aligned: Float[Tensor, "member prompt ours"]
     reference: Float[Tensor, "member prompt theirs"]
-    ours: Bool[Tensor, "prompt ours"]
-    "where there is an answer of the aligned policy"
-    theirs: Bool[Tensor, "prompt theirs"]
+    ours: Float[Tensor, "prompt ours"]
+    "weights of the aligned policy's answers; 0 where there is none"
+    theirs: Float[Tensor, "prompt theirs"]
 
     @property
     def margins(self) -> Float[Tensor, "member prompt ours theirs"]:
@@ -41,14 +46,20 @@ class Sides:
         return self.aligned[..., :, None] - self.reference[..., None, :]
 
     @property
-    def weights(self) -> Float[Tensor, "member prompt theirs"]:
-        """Softmax of r over the reference's answers: samples of pi_ref exp(r) / Z."""
-        return self.reference.masked_fill(~self.theirs, _RUIN).softmax(-1)
+    def weighted(self) -> Float[Tensor, "member prompt theirs"]:
+        """Log weight plus r of the reference's answers, far below all where there is none."""
+        logs = self.theirs.log().clamp(min=_RUIN)
+        return (self.reference + logs).clamp(min=_RUIN)
 
     @property
-    def pairs(self) -> Bool[Tensor, "prompt ours theirs"]:
-        """Which pairs there are."""
-        return self.ours[:, :, None] & self.theirs[:, None, :]
+    def tilted(self) -> Float[Tensor, "member prompt theirs"]:
+        """Shares of the reference's answers under pi_ref exp(r) / Z."""
+        return self.weighted.softmax(-1)
+
+    @property
+    def pairs(self) -> Float[Tensor, "prompt ours theirs"]:
+        """Weights of the pairs."""
+        return self.ours[:, :, None] * self.theirs[:, None, :]
 
 
 def bradley_terry(scores: Sides) -> Losses:
@@ -75,7 +86,7 @@ def generalised(scores: Sides, q: float = 0.7) -> Losses:
 
 def candidates(scores: Sides) -> Losses:
     """Each answer of the aligned policy among all of the reference's: a softmax, not pairs."""
-    others = scores.reference.masked_fill(~scores.theirs, _RUIN).logsumexp(-1, keepdim=True)
+    others = scores.weighted.logsumexp(-1, keepdim=True)
     surprise = torch.logaddexp(scores.aligned, others) - scores.aligned
     return mean_over(surprise, scores.ours)
 
@@ -87,17 +98,14 @@ def max_entropy(scores: Sides) -> Losses:
 
 def log_partition(scores: Sides) -> Losses:
     """Log Z = log of the mean of exp(r) over the reference's answers."""
-    logits = scores.reference.masked_fill(~scores.theirs, _RUIN)
-    total: Tensor = logits.logsumexp(-1) - scores.theirs.sum(-1).log()
+    total: Tensor = scores.weighted.logsumexp(-1) - scores.theirs.sum(-1).log()
     return total
 
 
 def log_ratio(scores: Sides, wanted: Sides) -> Losses:
     """Squared distance to the log-ratios (or other targets), after centring within the prompt."""
     there = torch.cat([scores.ours, scores.theirs], -1)
-    off = torch.cat(
-        [scores.aligned - wanted.aligned, scores.reference - wanted.reference], -1
-    ).masked_fill(~there, 0.0)
+    off = torch.cat([scores.aligned - wanted.aligned, scores.reference - wanted.reference], -1)
     centred = off - mean_over(off, there)[..., None]
     return mean_over(centred**2, there)
 
@@ -110,14 +118,16 @@ def margin(scores: Sides, penalty: float = 2.0) -> Losses:
 
 
 def effective_share(scores: Sides) -> Losses:
-    """Effective sample size of the weights softmax(r) of the reference's n answers, over n.
+    """Effective sample size of the reference's n answers under pi_ref exp(r) / Z, over n.
 
     Near 1 / n, `max_entropy` rests on one answer to a prompt.
     """
-    return 1 / (scores.weights**2).sum(-1) / scores.theirs.sum(-1)
+    plain = scores.theirs / scores.theirs.sum(-1, keepdim=True)
+    ratios = torch.where(plain > 0, scores.tilted / plain.clamp(min=1e-30), 0.0)
+    return 1 / (plain * ratios**2).sum(-1)
 
 
 def mean_over(values: Tensor, there: Tensor) -> Tensor:
-    """Mean of each prompt over what is there; `there` has the dimensions after [member]."""
+    """Weighted mean of each prompt; `there` has the dimensions after [member]."""
     dims = tuple(range(2, values.dim()))
     return (values * there).sum(dims) / there.sum(tuple(range(1, there.dim())))

@@ -41,14 +41,14 @@ def _discriminator(reward: Sides, generator: Sides) -> Losses:
     tilt = log_partition(generator).detach()[..., None]
     real = reward.aligned + shaping - (generator.aligned.detach() - tilt)
     made = reward.reference + shaping - (generator.reference.detach() - tilt)
-    weights = generator.weights.detach()
+    weights = generator.tilted.detach()
     softplus = torch.nn.functional.softplus
     return mean_over(softplus(-real), reward.ours) + (weights * softplus(made)).sum(-1)
 
 
 def _generator(reward: Sides, generator: Sides) -> Losses:
     log_tilt = generator.reference - log_partition(generator)[..., None]
-    return (generator.weights * (log_tilt - reward.reference.detach())).sum(-1)
+    return (generator.tilted * (log_tilt - reward.reference.detach())).sum(-1)
 
 
 def _pairs(_: Batch, reward: Sides, __: Sides) -> Losses:

@@ -1,6 +1,6 @@
 """What a reward is fitted to: features of both policies' answers, prompt by prompt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -22,6 +22,8 @@ class Examples:
     "who wrote it"
     targets: Float[Tensor, " row"] | None = None
     "summed log-ratios, nats, where the policies are at hand"
+    weights: Float[Tensor, " row"] | None = None
+    "1 each if None; the probabilities of all answers make means exact"
 
     def __post_init__(self) -> None:
         counts = torch.stack([self._per_prompt(self.aligned), self._per_prompt(~self.aligned)])
@@ -50,9 +52,14 @@ class Examples:
         """The answers to some prompts."""
         ours, theirs = self.ours[prompts], self.theirs[prompts]
         rows = torch.cat([ours.flatten(), theirs.flatten()]).clamp(min=0)
-        wanted = None if self.targets is None else self.targets[rows][None]
-        batch = Batch(prompts, self.features[rows], ours >= 0, theirs >= 0)
-        return batch if wanted is None else Batch(*batch.parts, batch.sides(wanted))
+        batch = Batch(prompts, self.features[rows], self._weights(ours), self._weights(theirs))
+        if self.targets is None:
+            return batch
+        return replace(batch, wanted=batch.sides(self.targets[rows][None]))
+
+    def _weights(self, rows: Int[Tensor, "prompt some"]) -> Float[Tensor, "prompt some"]:
+        there = (rows >= 0).to(self.features.dtype)
+        return there if self.weights is None else there * self.weights[rows.clamp(min=0)]
 
     def _per_prompt(self, chosen: Bool[Tensor, " row"]) -> Int[Tensor, " prompt"]:
         return torch.bincount(self.prompt[chosen], minlength=self.n_prompts)
@@ -74,15 +81,11 @@ class Batch:
     prompts: Int[Tensor, " prompt"]
     features: Float[Tensor, "row feature"]
     "all of the aligned policy's, then all of the reference's; gaps hold some answer"
-    ours: Bool[Tensor, "prompt ours"]
-    theirs: Bool[Tensor, "prompt theirs"]
+    ours: Float[Tensor, "prompt ours"]
+    "weights, 0 in gaps"
+    theirs: Float[Tensor, "prompt theirs"]
     wanted: Sides | None = None
     "the targets, member 1"
-
-    @property
-    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """All but the targets."""
-        return self.prompts, self.features, self.ours, self.theirs
 
     def sides(self, scores: Float[Tensor, "member row"]) -> Sides:
         """Lay scores of the rows out by prompt."""

@@ -5,15 +5,15 @@ where it was; clear failures come first, near ties last (after 2510.06092: a cor
 misranked and tied pairs, from easy to subtle).
 
 Two policies give many of the same answers, so pairs are "wrong" by nature as often as their
-densities overlap. Dwelling on those bends the reward away from the log-ratio: only its order is
-read, and validation stops it where plain pairs get worse.
+densities overlap. Dwelling on those bends the reward away from the log-ratio, so only its order is
+to be read.
 """
 
 import torch
 
 from irl.config import Learning
 from irl.losses import Losses, Sides, mean_over
-from irl.recovery.bradley_terry import by_pairs, pairs
+from irl.recovery.bradley_terry import by_pairs
 from irl.recovery.examples import Batch, Examples
 from irl.recovery.fit import Aim, Fitted, Loss, fit
 from irl.rewards.heads import Form, Head
@@ -28,7 +28,7 @@ def by_failures(examples: Examples, form: Form, learning: Learning) -> Fitted:
     """One plain fit and three passes over its failures."""
     fitted = by_pairs(examples, form, learning)
     for below in PASSES:
-        aim = Aim(_dwelling(fitted.head, below), judged_by=pairs)
+        aim = Aim(_dwelling(fitted.head, below))
         fitted = fit(examples, form, aim, learning, start=fitted.parts)
     return fitted
 
@@ -40,7 +40,7 @@ def _dwelling(earlier: Head, below: float) -> Loss:
         with torch.no_grad():
             before = batch.sides(earlier(batch.features)).margins
         tries = len(scores.aligned) // len(before)  # each member of the earlier reward has several
-        weights = 1 + EXTRA * (before < below).repeat_interleave(tries, 0)
+        weights = 1 + EXTRA * (before < below).float().repeat_interleave(tries, 0)
         losses = weights * torch.nn.functional.softplus(-scores.margins)
         return mean_over(losses, scores.pairs) / mean_over(weights, scores.pairs)
 

@@ -56,8 +56,8 @@ def test_batches_hold_every_answer_of_their_prompts_once_and_by_side():
     batch = Examples(rows[:, None], prompt, aligned).batch(torch.tensor([3, 0]))
     sides = batch.sides(batch.features.T)
     for at, number in enumerate((3, 0)):
-        ours = sides.aligned[0, at][sides.ours[at]]
-        theirs = sides.reference[0, at][sides.theirs[at]]
+        ours = sides.aligned[0, at][sides.ours[at] > 0]
+        theirs = sides.reference[0, at][sides.theirs[at] > 0]
         assert sorted(ours.tolist()) == rows[(prompt == number) & aligned].tolist()
         assert sorted(theirs.tolist()) == rows[(prompt == number) & ~aligned].tolist()
 

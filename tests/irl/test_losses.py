@@ -30,8 +30,8 @@ LOG_RATIO = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64).log()
 def ragged(seed: int = 0) -> Sides:
     """Two members; two prompts with 3 and 2 answers of the one, 2 and 4 of the other policy."""
     generator = torch.Generator().manual_seed(seed)
-    ours = torch.tensor([[True, True, True], [True, True, False]])
-    theirs = torch.tensor([[True, True, False, False], [True, True, True, True]])
+    ours = torch.tensor([[1.0, 1.0, 1.0], [1.0, 1.0, 0.0]])
+    theirs = torch.tensor([[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
     aligned = torch.randn(2, 2, 3, generator=generator, dtype=torch.float64)
     reference = torch.randn(2, 2, 4, generator=generator, dtype=torch.float64)
     return Sides(aligned, reference, ours, theirs)
@@ -39,8 +39,8 @@ def ragged(seed: int = 0) -> Sides:
 
 def answers(sides: Sides, member: int, prompt: int) -> tuple[list[float], list[float]]:
     return (
-        sides.aligned[member, prompt][sides.ours[prompt]].tolist(),
-        sides.reference[member, prompt][sides.theirs[prompt]].tolist(),
+        sides.aligned[member, prompt][sides.ours[prompt] > 0].tolist(),
+        sides.reference[member, prompt][sides.theirs[prompt] > 0].tolist(),
     )
 
 
@@ -99,7 +99,7 @@ def gradient(
 ) -> Tensor:
     """Of the mean loss in the rewards of the three answers; draws [prompt, place]."""
     free = reward.clone().requires_grad_()
-    there = [torch.ones_like(draws, dtype=torch.bool) for draws in (ours, theirs)]
+    there = [torch.ones_like(draws, dtype=torch.float64) for draws in (ours, theirs)]
     loss(Sides(free[ours][None], free[theirs][None], *there)).mean().backward()
     assert free.grad is not None
     return free.grad
@@ -149,6 +149,23 @@ def test_between_its_ends_the_generalised_loss_is_the_others():
     sides = ragged()
     assert torch.allclose(generalised(sides, q=1.0), absolute(sides))
     assert torch.allclose(generalised(sides, q=1e-7), bradley_terry(sides), atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", WITHOUT_TARGETS, ids=lambda loss: loss.__name__)
+def test_a_weight_of_two_is_the_same_answer_twice(loss: Callable[[Sides], Losses]):
+    aligned, reference = torch.randn(2, 1, 1, 3, generator=torch.Generator().manual_seed(1))
+    one = torch.ones(1, 3)
+    heavy = Sides(
+        aligned, reference, torch.tensor([[2.0, 1.0, 1.0]]), torch.tensor([[1.0, 3.0, 1.0]])
+    )
+    twice = Sides(
+        aligned[..., [0, 0, 1, 2]],
+        reference[..., [0, 1, 1, 1, 2]],
+        one[:, [0] * 4],
+        one[:, [0] * 5],
+    )
+    assert torch.allclose(loss(heavy), loss(twice))
+    assert torch.allclose(effective_share(heavy), effective_share(twice))
 
 
 def test_margins_alone_have_no_scale():
