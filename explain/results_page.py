@@ -2,6 +2,8 @@
 
 from irl.records import ResultRow, ResultTable
 
+_SMALL = 5e-4
+
 
 def render_table(table: ResultTable) -> str:
     """The table with its command and versions."""
@@ -26,4 +28,10 @@ def _line(row: ResultRow) -> str:
     if row.estimate is None:
         return f"{head} - | {row.reason} | |"
     found = row.estimate
-    return f"{head} {found.value:.3f} | {found.low:.3f} to {found.high:.3f} | {found.n} |"
+    value, low, high = map(_number, (found.value, found.low, found.high))
+    return f"{head} {value} | {low} to {high} | {found.n} |"
+
+
+def _number(value: float) -> str:
+    """Three decimals; an error of 1e-15 is not 0.000."""
+    return f"{value:.0e}" if 0 < abs(value) < _SMALL else f"{value:.3f}"

@@ -1,8 +1,8 @@
 """The job `irl results NAME`: a table that README, docs or an issue may quote.
 
 docs/recipes/NAME.yaml says with its key `kind` what the table is about: a `pair` (the default), the
-`organisms` with a known truth, or the `nulls` that calibrate the verdict. Every row of
-docs/results/NAME.json is one measurement of the audits that the recipe asks for.
+`organisms` with a known truth, the `nulls` that calibrate the verdict, or the exact `testbed` of
+the recovery methods. Every row of docs/results/NAME.json is one measurement.
 """
 
 import logging
@@ -17,6 +17,7 @@ from explain.jobs.null_results import NullsRecipe, null_rows
 from explain.jobs.organism_results import OrganismsRecipe, organism_rows
 from explain.jobs.pair_results import PairRecipe, pair_rows
 from explain.jobs.result_rows import Making
+from explain.jobs.testbed_results import ExactRecipe, rows_of_testbed
 from explain.results_page import render_table
 from irl.engine.shards import Progress, silent
 from irl.errors import InputError
@@ -25,7 +26,7 @@ from irl.runs import RUNS, now, versions
 
 _LOG = logging.getLogger("irl.organisms")
 RECIPES, RESULTS = Path("docs/recipes"), Path("docs/results")
-Recipe = PairRecipe | OrganismsRecipe | NullsRecipe
+Recipe = PairRecipe | OrganismsRecipe | NullsRecipe | ExactRecipe
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])
 
 
@@ -79,3 +80,5 @@ def _rows(recipe: Recipe, making: Making) -> list[ResultRow]:
             return organism_rows(recipe, making)
         case NullsRecipe():
             return null_rows(recipe, making)
+        case ExactRecipe():
+            return rows_of_testbed(recipe, making)

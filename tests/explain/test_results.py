@@ -22,6 +22,7 @@ from explain.jobs.organism_results import (
 from explain.jobs.pair_results import PairRecipe
 from explain.jobs.result_rows import Making, Measured
 from explain.jobs.results import make_results, read_recipe
+from explain.jobs.testbed_results import ExactRecipe
 from explain.organism_scores import exact_share
 from irl.config import AuditSettings
 from irl.engine.shards import Progress, silent
@@ -44,7 +45,12 @@ def only(rows: list[ResultRow], metric: str, method: str = "audit") -> ResultRow
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("real-detox", PairRecipe), ("organisms", OrganismsRecipe), ("nulls", NullsRecipe)],
+    [
+        ("real-detox", PairRecipe),
+        ("organisms", OrganismsRecipe),
+        ("nulls", NullsRecipe),
+        ("testbed", ExactRecipe),
+    ],
 )
 def test_the_recipes_of_the_repository_can_be_read(name, kind):
     assert isinstance(read_recipe(RECIPES / f"{name}.yaml"), kind)

@@ -1,0 +1,184 @@
+"""Rows about the token MDP: identities, and every recovery method against the exact truth.
+
+1. The identities of `irl.token_mdp`, in float64.
+2. Every method with exact expectations, at the KL-regularised optimum and on policies that were
+   trained otherwise. A method that does not find the reward there says so in a sentence.
+3. Every method from samples: the centred distance from the true reward against the number of
+   answers of either policy.
+
+Rewards are linear in features that can express the true one: what is measured is the method.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+from scipy.stats import t
+from torch import Tensor
+
+from explain.jobs.result_rows import Making, Measured
+from irl.config import Learning
+from irl.distances import centred_distance
+from irl.organisms.token_training import by_dpo, without_kl
+from irl.organisms.token_world import BETA, draw
+from irl.records import Estimate, ResultRow
+from irl.recovery.examples import Examples
+from irl.recovery.methods import METHODS
+from irl.rewards.heads import linear
+from irl.token_mdp import Levels, TokenMDP, along, shaped, solve, tokens_of
+
+NEAR = 0.1
+"Centred distance up to which a method is said to find the reward (a correlation of .98)"
+
+
+class ExactRecipe(BaseModel):
+    """Sizes of the exact worlds, and how much is sampled."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["testbed"]
+    seed: int
+    exact: tuple[int, int, int]
+    "prompts, words and length of the world of exact expectations"
+    sampled: tuple[int, int, int]
+    "of the world that is sampled from"
+    answers: tuple[int, ...]
+    "of either policy, to all prompts together"
+    draws: int
+    learning: dict[str, Any] = {}
+    "of the fits to samples"
+    exact_learning: dict[str, Any] = {}
+    "of those with exact expectations, which have no noise to stop at"
+
+
+def rows_of_testbed(recipe: ExactRecipe, making: Making) -> list[ResultRow]:
+    """Everything, in the order of the docstring."""
+    rows = [*_identities(draw(recipe.seed, *recipe.exact), recipe)]
+    making.say("identities: done")
+    for row in chain(_exact(recipe), _sampled(recipe)):
+        making.say(f"{row.case}: {row.method}")
+        rows.append(row)
+    return rows
+
+
+def _identities(mdp: TokenMDP, recipe: ExactRecipe) -> Iterator[ResultRow]:
+    of = Measured("identities", [recipe.seed])
+    best = solve(mdp, BETA)
+    start = best.values[0]
+    generator = torch.Generator().manual_seed(recipe.seed)
+    potentials = [torch.randn(v.shape, generator=generator, dtype=v.dtype) for v in best.values]
+    other = solve(TokenMDP(mdp.reference, shaped(mdp.rewards, potentials)), BETA)
+    at_once = BETA * torch.logsumexp(along(mdp.reference) + mdp.returns / BETA, -1, keepdim=True)
+    errors = {
+        "V of the prompt against log Z": start - at_once,
+        "summed log-ratio against R - V": BETA * (along(best.policy) - along(mdp.reference))
+        - (mdp.returns - start),
+        "sum of probabilities against 1": along(best.policy).exp().sum(-1) - 1,
+        "optimum under a shaped reward": along(best.policy) - along(other.policy),
+    }
+    for name, error in errors.items():
+        yield of.row("exact", f"largest error: {name}", "nats", _known(float(error.abs().max())))
+
+
+def _exact(recipe: ExactRecipe) -> Iterator[ResultRow]:
+    mdp, learning = draw(recipe.seed, *recipe.exact), Learning(**recipe.exact_learning)
+    policies = {
+        "exact optimum": solve(mdp, BETA).policy,
+        "DPO": by_dpo(mdp, BETA, seed=recipe.seed),
+        "without KL": without_kl(mdp),
+    }
+    for case, policy in policies.items():
+        of = Measured(f"{case}, exact expectations", [recipe.seed])
+        examples = _all_answers(mdp, policy)
+        for name, method in METHODS.items():
+            head = method(examples, linear, learning).head
+            away = _distance(mdp, head(_features(mdp).flatten(0, 1)).detach()[:1])
+            yield of.row(name, "centred distance from the true reward", "", _known(float(away)))
+            if away > NEAR:
+                sentence = f"{name} does not find the reward here: centred distance {away:.2f}."
+                yield of.row(name, "verdict", "", None, sentence)
+
+
+def _sampled(recipe: ExactRecipe) -> Iterator[ResultRow]:
+    mdp, learning = draw(recipe.seed, *recipe.sampled), Learning(**recipe.learning)
+    policy = solve(mdp, BETA).policy
+    seeds = list(range(recipe.draws))
+    for n in recipe.answers:
+        of = Measured(f"{n} answers of either policy", seeds)
+        sets = [_some_answers(mdp, policy, n // len(mdp.returns), seed) for seed in seeds]
+        for name, method in METHODS.items():
+            away = []
+            for seed, examples in zip(seeds, sets, strict=True):
+                one = learning.model_copy(update={"seeds": (seed,)})
+                head = method(examples, linear, one).head
+                away.append(float(_distance(mdp, head(_features(mdp).flatten(0, 1)).detach())))
+            yield of.row(name, "centred distance from the true reward", "", _mean(away))
+
+
+def _features(mdp: TokenMDP) -> Tensor:
+    """What the true reward is linear in, and much beside, [prompt, response, feature]."""
+    rows = tokens_of(mdp.vocabulary, mdp.horizon)
+    words = torch.nn.functional.one_hot(rows, mdp.vocabulary).float()
+    pairs = rows[:, :-1] * mdp.vocabulary + rows[:, 1:]
+    counted = torch.nn.functional.one_hot(pairs, mdp.vocabulary**2).sum(1).float()
+    twice = words[:, :, :1].sum(1).clamp(max=2)
+    common = torch.cat([words.sum(1), words[:, -1], counted, twice], 1)
+    prompts = torch.arange(len(mdp.returns))
+    asked = (rows[None, :, -1] == prompts[:, None] % mdp.vocabulary).float()
+    return torch.cat([common.expand(len(prompts), -1, -1), asked[..., None]], -1)
+
+
+def _all_answers(mdp: TokenMDP, policy: Levels) -> Examples:
+    """Every answer twice, weighing what either policy gives it."""
+    prompts, n = mdp.returns.shape
+    ratio = along(policy) - along(mdp.reference)
+    shares = torch.cat([along(policy).flatten(), along(mdp.reference).flatten()]).exp()
+    return Examples(
+        _features(mdp).flatten(0, 1).repeat(2, 1),
+        torch.arange(prompts).repeat_interleave(n).repeat(2),
+        torch.arange(2 * prompts * n) < prompts * n,
+        ratio.float().flatten().repeat(2),
+        shares.float(),
+    )
+
+
+def _some_answers(mdp: TokenMDP, policy: Levels, per_prompt: int, seed: int) -> Examples:
+    """Samples of both policies to every prompt."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = [
+        torch.multinomial(along(side).exp(), per_prompt, replacement=True, generator=generator)
+        for side in (policy, mdp.reference)
+    ]
+    prompts = torch.arange(len(mdp.returns))[:, None].expand(-1, per_prompt)
+    at = torch.cat([side.flatten() for side in drawn])
+    asked = prompts.flatten().repeat(2)
+    ratio = along(policy) - along(mdp.reference)
+    return Examples(
+        _features(mdp)[asked, at],
+        asked,
+        torch.arange(len(at)) < len(at) // 2,
+        ratio[asked, at].float(),
+    )
+
+
+def _distance(mdp: TokenMDP, scores: Tensor) -> Tensor:
+    """From the true reward, by the reference's distribution."""
+    prompts, n = mdp.returns.shape
+    prompt = torch.arange(prompts).repeat_interleave(n)
+    weights = along(mdp.reference).exp().flatten()
+    return centred_distance(scores[0].double(), mdp.returns.flatten(), prompt, weights)
+
+
+def _known(value: float) -> Estimate:
+    """A number without sampling."""
+    return Estimate(value=value, low=value, high=value, n=1)
+
+
+def _mean(values: list[float]) -> Estimate:
+    """The mean over draws with its interval by Student's t; a distance is not below 0."""
+    mean, n = float(np.mean(values)), len(values)
+    half = float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+    return Estimate(value=mean, low=max(mean - half, 0.0), high=mean + half, n=n)
