@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from explain.report import estimate, found_in_words
 from explain.words import printable
-from irl.records import Accuracy, AuditReport, RecoveryReport
+from irl.records import Accuracy, AuditReport, Recovery, RecoveryReport
 
 TERMS_SHOWN = 10
 
@@ -79,5 +79,18 @@ def recovery_summary(report: RecoveryReport) -> str:
         f"Fit out of fold    R2 {estimate(report.fit.r2)}",
         f"                   P(aligned above reference) {estimate(report.fit.membership_auc)}",
         *(line for row in report.accuracy for line in _agreement(row)),
+        *_seeds(report.recovery),
     ]
     return "\n".join(printable(line) for line in lines)
+
+
+def _seeds(found: Recovery | None) -> Iterator[str]:
+    """What all fits say together."""
+    if found is None:
+        return
+    yield f"Fits               {found.seeds} of {found.method}, one chosen by consensus: {found.status}"
+    if found.mean is not None and found.sd is not None:
+        yield (
+            f"                   pair accuracy {found.mean:.3f} on average (sd {found.sd:.3f}, "
+            f"{found.min:.3f} to {found.max:.3f}), {found.sign_flip_share:.0%} rank in reverse"
+        )

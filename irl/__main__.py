@@ -38,7 +38,12 @@ Prompts = Annotated[str | None, typer.Option(help="Prompts: JSONL, Parquet, CSV 
 Preferences = Annotated[
     list[str] | None, typer.Option(help="Labelled responses; may be given several times.")
 ]
-MethodOption = Annotated[str | None, typer.Option("--method", help="Recovery method: log_ratio.")]
+MethodOption = Annotated[
+    str | None,
+    typer.Option(
+        "--method", help="Recovery method: log_ratio; bradley-terry and others for samples."
+    ),
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of sampling and bootstrap.")]
 Out = Annotated[Path | None, typer.Option(help="The run folder; default artifacts/runs/<run_id>.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Repeat a run from the start.")]
@@ -101,6 +106,12 @@ def recover(
     aligned: Aligned = None,
     reference: Reference = None,
     prompts: Prompts = None,
+    aligned_samples: Annotated[
+        str | None, typer.Option(help="Samples of the aligned policy: prompt, response.")
+    ] = None,
+    reference_samples: Annotated[
+        str | None, typer.Option(help="Samples of the reference, to the same prompts.")
+    ] = None,
     preferences: Preferences = None,
     method: MethodOption = None,
     seed: Seed = None,
@@ -110,21 +121,31 @@ def recover(
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Recover an explicit reward from a pair; the run folder's `reward` can be loaded again."""
-    from irl.config import RecoverSettings
+    """Recover an explicit reward from a pair, or from samples of both policies alone.
 
-    flags = {
-        "aligned": aligned,
-        "reference": reference,
-        "prompts": prompts,
-        "preferences": preferences or None,
-        "method": method,
-        "seed": seed,
-    }
-    settings = RecoverSettings.read(config, set_ or [], flags)
-    from irl.jobs.recovery import recover as run_recover
+    The run folder's `reward` can be loaded again.
+    """
+    from irl.config import RecoverSettings, SamplesSettings
 
-    done = run_recover(settings, out, fresh=fresh, progress=_progress())
+    common = {"preferences": preferences or None, "method": method, "seed": seed}
+    pair = {"aligned": aligned, "reference": reference, "prompts": prompts}
+    samples = {"aligned_samples": aligned_samples, "reference_samples": reference_samples}
+    if any(samples.values()):
+        if given := [f"--{name}" for name, value in pair.items() if value is not None]:
+            raise InputError(
+                f"A reward is recovered from samples or from a pair; {', '.join(given)} cannot be "
+                "given beside --aligned-samples and --reference-samples."
+            )
+        from irl.jobs.samples_recovery import recover_from_samples
+
+        done = recover_from_samples(
+            SamplesSettings.read(config, set_ or [], samples | common), out, fresh=fresh
+        )
+    else:
+        from irl.jobs.recovery import recover as run_recover
+
+        settings = RecoverSettings.read(config, set_ or [], pair | common)
+        done = run_recover(settings, out, fresh=fresh, progress=_progress())
     if as_json:
         typer.echo(done.report.model_dump_json(indent=1))
         return

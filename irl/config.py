@@ -10,6 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from irl.errors import InputError
 
 Method = Literal["log_ratio"]
+SampleMethod = Literal[
+    "bradley-terry",
+    "candidates",
+    "max-entropy",
+    "max-margin",
+    "max-margin-ball",
+    "adversarial",
+    "failure-aware",
+    "absolute",
+    "generalised",
+]
 TrainedWith = Literal["rloo", "grpo", "ppo", "dpo", "ipo", "kto", "sft", "unknown"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 Some = TypeVar("Some", bound="Settings")
@@ -38,7 +49,8 @@ class Settings(BaseModel):
             key = ".".join(str(part) for part in first["loc"])
             if first["type"] == "missing":
                 raise InputError(
-                    f"The setting {key} is missing; give it with --{key} or in a config file."
+                    f"The setting {key} is missing; give it with --{key.replace('_', '-')} or in a "
+                    "config file."
                 ) from None
             raise InputError(
                 f"The setting {key} = {first['input']!r} cannot be used: {first['msg'].lower()}; "
@@ -89,7 +101,7 @@ class Learning(Settings):
     learning_rate: float = Field(0.01, gt=0)
     penalties: tuple[float, ...] = Field((1e-4, 3e-4, 1e-3, 3e-3, 1e-2), min_length=1)
     "of the squared weights, beside the mean loss; each member keeps the one that validates best"
-    prompts_per_step: int = Field(64, ge=1)
+    prompts_per_step: int = Field(8, ge=1)
     validation_share: float = Field(0.2, gt=0, lt=1)
 
 
@@ -135,6 +147,22 @@ class RecoverSettings(ScoreSettings):
     preferences: tuple[str, ...] = ()
     "labelled responses to hold the rewards against; never used for fitting"
     fitting: Fitting = Fitting()
+
+
+class SamplesSettings(Settings):
+    """What recovering a reward from samples alone needs."""
+
+    aligned_samples: str
+    reference_samples: str
+    method: SampleMethod = "bradley-terry"
+    form: Literal["linear", "mlp"] = "linear"
+    "of the reward, on counts of words"
+    preferences: tuple[str, ...] = ()
+    "labelled responses to hold the reward against, read when the reward has been chosen"
+    seed: int = Field(0, ge=0)
+    "of the bootstrap; those of the fits are learning.seeds"
+    fitting: Fitting = Fitting()
+    learning: Learning = Learning()
 
 
 class AuditSettings(RecoverSettings):

@@ -259,6 +259,8 @@ class RecoveryReport(Record):
     n_terms: int
     fit: Fit
     accuracy: list[Accuracy]
+    recovery: Recovery | None = None
+    "over all seeds, where several rewards were fitted"
 
 
 class Manifest(Record):

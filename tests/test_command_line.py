@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from irl.__main__ import main
 from irl.organisms.language import train_tokenizer
 from irl.records import AuditReport, Manifest, RecoveryReport
+from irl.rewards.head_reward import HeadReward
 from irl.rewards.terms import TermReward
 from tests.fakes import SENTENCES, save_pair
 
@@ -590,6 +591,30 @@ def test_recover_stores_a_reward_and_its_figures(inputs: Inputs, tmp_path: Path)
     again = irl("recover", *arguments, "--json")
     assert RecoveryReport.model_validate_json(again.out) == report
     assert "finished" in again.err
+
+
+def test_recover_learns_from_samples_alone(tmp_path: Path):
+    files = []
+    for side, word in (("aligned", "please"), ("reference", "idiot")):
+        rows = [
+            {"prompt": f"question {at % 12}", "response": f"{word if at % 3 else 'well'} then"}
+            for at in range(96)
+        ]
+        files += [f"--{side}-samples", tmp_path / f"{side}.jsonl"]
+        files[-1].write_text("".join(json.dumps(row) + "\n" for row in rows))
+    quick = ("--set", "learning.epochs=20", "--out", tmp_path / "run")
+    done = irl("recover", *files, *quick)
+    assert done.code == 0, done.err
+    assert "5 of bradley-terry, one chosen by consensus" in done.out
+    reward = HeadReward.load(tmp_path / "run" / "reward", "head")
+    better, worse = reward(["please", "idiot"]).tolist()
+    assert better > worse
+    mixed = irl("recover", *files, "--reference", "somewhere")
+    assert (mixed.code, "--reference cannot be given beside" in mixed.err) == (2, True)
+    half = irl("recover", *files[:2])
+    assert (half.code, "--reference-samples" in half.err) == (2, True)
+    white = irl("recover", *files, "--method", "log-ratio")
+    assert white.code == 2
 
 
 def test_doctor_names_every_check_and_the_noise_floor(inputs: Inputs):

@@ -23,9 +23,7 @@ def without_kl(mdp: TokenMDP, steps: int = 60) -> Levels:
     return tuple(torch.log_softmax(level, -1).detach() for level in logits)
 
 
-def by_dpo(
-    mdp: TokenMDP, beta: float, pairs: int = 4000, steps: int = 80, seed: int = 0
-) -> Levels:
+def by_dpo(mdp: TokenMDP, beta: float, pairs: int = 4000, steps: int = 80, seed: int = 0) -> Levels:
     """Direct preference optimisation (2305.18290) on pairs of reference answers to each prompt.
 
     Labels follow Bradley-Terry on the true reward. Answers that stand in no pair keep the odds that

@@ -6,7 +6,8 @@ over the reference's answers, so the gradient of the log-likelihood is
     E_aligned[grad r] - sum_j w_j grad r(b_j),   w = softmax(r(b))
 
 (Ziebart 2008, with importance weights as in guided cost learning, 1603.00448). A reward that moves
-far puts all weight on one answer to each prompt: see `irl.losses.effective_share`.
+far puts all weight on one answer to each prompt: see `irl.losses.effective_share`. The log of a
+mean over few answers is too low on average, so the scale overshoots where there are few.
 
 Not identified: c(x).
 """
