@@ -88,7 +88,10 @@ def _seeds(found: Recovery | None) -> Iterator[str]:
     """What all fits say together."""
     if found is None:
         return
-    yield f"Fits               {found.seeds} of {found.method}, one chosen by consensus: {found.status}"
+    yield (
+        f"Fits               {found.seeds} of {found.method}, one chosen by consensus: "
+        f"{found.status}"
+    )
     if found.mean is not None and found.sd is not None:
         yield (
             f"                   pair accuracy {found.mean:.3f} on average (sd {found.sd:.3f}, "

@@ -79,12 +79,12 @@ def organism_rows(recipe: OrganismsRecipe, making: Making) -> list[ResultRow]:
     rows: list[ResultRow] = []
     for seed in recipe.seeds:
         bed = Bed(bed_folder(seed), seed, making.say)
-        attempts = []
+        counting = []
         for plant in plants(bed.world).values():
-            attempt, *more = _attempts(bed, plant, recipe, making)
-            attempts.append(attempt)
+            attempt, *more = attempts(bed, plant, recipe, making)
+            counting.append(attempt)
             rows += [row for one in (attempt, *more) for row in attempt_rows(one)]
-        summed += summary_rows(seed, attempts)
+        summed += summary_rows(seed, counting)
     return summed + rows
 
 
@@ -165,7 +165,7 @@ def _right(outcome: Outcome) -> bool:
     return named_right(outcome.report, outcome.truth)
 
 
-def _attempts(bed: Bed, plant: Plant, recipe: OrganismsRecipe, making: Making) -> Iterator[Attempt]:
+def attempts(bed: Bed, plant: Plant, recipe: OrganismsRecipe, making: Making) -> Iterator[Attempt]:
     """The audit that counts, then the one that lacks the prompts that tell a proxy apart."""
     folder, of = bed.root / plant.name, Measured(plant.name, [bed.seed])
     try:

@@ -1,11 +1,13 @@
 """Rows of a results table, and the making of one: where its audits lie and how they run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
+from scipy.stats import t
 
 from explain.jobs.audit import run_audit
 from irl.config import AuditSettings
@@ -64,6 +66,13 @@ class Measured:
         )
 
 
-def counted(n: int, of: int) -> Estimate:
-    """A plain count among so many; nothing about it is estimated."""
+def counted(n: float | int, of: int) -> Estimate:
+    """A plain count or number; nothing about it is estimated."""
     return Estimate(value=n, low=n, high=n, n=of)
+
+
+def mean_over_draws(values: Sequence[float]) -> Estimate:
+    """The mean over draws or seeds of something from 0 to 1, with its interval by Student's t."""
+    mean, n = float(np.mean(values)), len(values)
+    half = float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+    return Estimate(value=mean, low=max(mean - half, 0.0), high=min(mean + half, 1.0), n=n)

@@ -1,8 +1,8 @@
 """The job `irl results NAME`: a table that README, docs or an issue may quote.
 
 docs/recipes/NAME.yaml says with its key `kind` what the table is about: a `pair` (the default), the
-`organisms` with a known truth, the `nulls` that calibrate the verdict, or the exact `testbed` of
-the recovery methods. Every row of docs/results/NAME.json is one measurement.
+`organisms` with a known truth, the `nulls` that calibrate the verdict, the recovery `methods` on
+organisms, or their exact `testbed`. Every row of docs/results/NAME.json is one measurement.
 """
 
 import logging
@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
+from explain.jobs.methods_results import MethodsRecipe, method_rows
 from explain.jobs.null_results import NullsRecipe, null_rows
 from explain.jobs.organism_results import OrganismsRecipe, organism_rows
 from explain.jobs.pair_results import PairRecipe, pair_rows
@@ -26,7 +27,7 @@ from irl.runs import RUNS, now, versions
 
 _LOG = logging.getLogger("irl.organisms")
 RECIPES, RESULTS = Path("docs/recipes"), Path("docs/results")
-Recipe = PairRecipe | OrganismsRecipe | NullsRecipe | ExactRecipe
+Recipe = PairRecipe | OrganismsRecipe | NullsRecipe | ExactRecipe | MethodsRecipe
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])
 
 
@@ -82,3 +83,5 @@ def _rows(recipe: Recipe, making: Making) -> list[ResultRow]:
             return null_rows(recipe, making)
         case ExactRecipe():
             return rows_of_testbed(recipe, making)
+        case MethodsRecipe():
+            return method_rows(recipe, making)

@@ -13,18 +13,16 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import t
 from torch import Tensor
 
-from explain.jobs.result_rows import Making, Measured
+from explain.jobs.result_rows import Making, Measured, counted, mean_over_draws
 from irl.config import Learning
 from irl.distances import centred_distance
 from irl.organisms.token_training import by_dpo, without_kl
 from irl.organisms.token_world import BETA, draw
-from irl.records import Estimate, ResultRow
+from irl.records import ResultRow
 from irl.recovery.examples import Examples
 from irl.recovery.methods import METHODS
 from irl.rewards.heads import linear
@@ -80,7 +78,9 @@ def _identities(mdp: TokenMDP, recipe: ExactRecipe) -> Iterator[ResultRow]:
         "optimum under a shaped reward": along(best.policy) - along(other.policy),
     }
     for name, error in errors.items():
-        yield of.row("exact", f"largest error: {name}", "nats", _known(float(error.abs().max())))
+        yield of.row(
+            "exact", f"largest error: {name}", "nats", counted(float(error.abs().max()), 1)
+        )
 
 
 def _exact(recipe: ExactRecipe) -> Iterator[ResultRow]:
@@ -96,7 +96,7 @@ def _exact(recipe: ExactRecipe) -> Iterator[ResultRow]:
         for name, method in METHODS.items():
             head = method(examples, linear, learning).head
             away = _distance(mdp, head(_features(mdp).flatten(0, 1)).detach()[:1])
-            yield of.row(name, "centred distance from the true reward", "", _known(float(away)))
+            yield of.row(name, "centred distance from the true reward", "", counted(float(away), 1))
             if away > NEAR:
                 sentence = f"{name} does not find the reward here: centred distance {away:.2f}."
                 yield of.row(name, "verdict", "", None, sentence)
@@ -115,7 +115,7 @@ def _sampled(recipe: ExactRecipe) -> Iterator[ResultRow]:
                 one = learning.model_copy(update={"seeds": (seed,)})
                 head = method(examples, linear, one).head
                 away.append(float(_distance(mdp, head(_features(mdp).flatten(0, 1)).detach())))
-            yield of.row(name, "centred distance from the true reward", "", _mean(away))
+            yield of.row(name, "centred distance from the true reward", "", mean_over_draws(away))
 
 
 def _features(mdp: TokenMDP) -> Tensor:
@@ -170,15 +170,3 @@ def _distance(mdp: TokenMDP, scores: Tensor) -> Tensor:
     prompt = torch.arange(prompts).repeat_interleave(n)
     weights = along(mdp.reference).exp().flatten()
     return centred_distance(scores[0].double(), mdp.returns.flatten(), prompt, weights)
-
-
-def _known(value: float) -> Estimate:
-    """A number without sampling."""
-    return Estimate(value=value, low=value, high=value, n=1)
-
-
-def _mean(values: list[float]) -> Estimate:
-    """The mean over draws with its interval by Student's t; a distance is not below 0."""
-    mean, n = float(np.mean(values)), len(values)
-    half = float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else 0.0
-    return Estimate(value=mean, low=max(mean - half, 0.0), high=mean + half, n=n)
