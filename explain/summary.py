@@ -1,10 +1,13 @@
 """The audit in a terminal: a screenful, verdict first."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from explain.report import estimate, found_in_words
 from explain.words import printable
+from irl.errors import RunError
 from irl.records import Accuracy, AuditReport, Recovery, RecoveryReport
+from irl.runs import read_record, read_run
 
 TERMS_SHOWN = 10
 
@@ -12,6 +15,20 @@ TERMS_SHOWN = 10
 def summary(report: AuditReport) -> str:
     """Plain text; characters that a terminal would act on are escaped."""
     return "\n".join(printable(line) for line in _lines(report))
+
+
+def shown(path: Path) -> str:
+    """A run in words: the summary of an audit, the manifest of anything else.
+
+    Raises:
+        RunError: it is unfinished or broken.
+    """
+    run = read_run(path)
+    if run.manifest is None:
+        raise RunError(f"The run {path} is {run.state}; repeat its command to finish it.")
+    if run.manifest.command != "audit":
+        return run.manifest.model_dump_json(indent=1)
+    return summary(read_record(path / "report.json", AuditReport))
 
 
 def _lines(report: AuditReport) -> Iterator[str]:

@@ -7,7 +7,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from irl.errors import InputError, IrlError
+from irl.jobs.terminal import interrupted, progress
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -91,7 +92,7 @@ def audit(
     from explain.jobs.audit import run_audit
     from explain.summary import summary
 
-    done = run_audit(settings, out, fresh=fresh, progress=_progress())
+    done = run_audit(settings, out, fresh=fresh, progress=progress())
     if done.was_finished:
         typer.echo(f"The run in {done.run.path} is finished; --fresh repeats it.", err=True)
     typer.echo(done.report.to_json() if as_json else summary(done.report))
@@ -125,27 +126,25 @@ def recover(
 
     The run folder's `reward` can be loaded again.
     """
-    from irl.config import RecoverSettings, SamplesSettings
+    from irl.config import SamplesSettings, recovery_settings
 
-    common = {"preferences": preferences or None, "method": method, "seed": seed}
-    pair = {"aligned": aligned, "reference": reference, "prompts": prompts}
-    samples = {"aligned_samples": aligned_samples, "reference_samples": reference_samples}
-    if any(samples.values()):
-        if given := [f"--{name}" for name, value in pair.items() if value is not None]:
-            raise InputError(
-                f"A reward is recovered from samples or from a pair; {', '.join(given)} cannot be "
-                "given beside --aligned-samples and --reference-samples."
-            )
-        from irl.jobs.samples_recovery import recover_from_samples
+    flags = {
+        "aligned": aligned,
+        "reference": reference,
+        "prompts": prompts,
+        "aligned_samples": aligned_samples,
+        "reference_samples": reference_samples,
+        "preferences": preferences or None,
+        "method": method,
+        "seed": seed,
+    }
+    settings = recovery_settings(config, set_ or [], flags)
+    from irl.jobs import recovery, samples_recovery
 
-        done = recover_from_samples(
-            SamplesSettings.read(config, set_ or [], samples | common), out, fresh=fresh
-        )
+    if isinstance(settings, SamplesSettings):
+        done = samples_recovery.recover_from_samples(settings, out, fresh=fresh)
     else:
-        from irl.jobs.recovery import recover as run_recover
-
-        settings = RecoverSettings.read(config, set_ or [], pair | common)
-        done = run_recover(settings, out, fresh=fresh, progress=_progress())
+        done = recovery.recover(settings, out, fresh=fresh, progress=progress())
     if as_json:
         typer.echo(done.report.model_dump_json(indent=1))
         return
@@ -173,7 +172,7 @@ def score(
     settings = ScoreSettings.read(config, set_ or [], flags)
     from irl.jobs.scoring import score as run_score
 
-    run = run_score(settings, out, fresh=fresh, progress=_progress())
+    run = run_score(settings, out, fresh=fresh, progress=progress())
     typer.echo(f"Scores: {run.path / 'responses.parquet'}, {run.path / 'tokens.parquet'}")
 
 
@@ -250,18 +249,10 @@ def runs_list(root: Annotated[Path | None, typer.Option(help="Where runs lie.")]
 @runs_app.command("show")
 def runs_show(run: Annotated[str, typer.Argument(help="Path, run id or its beginning.")]) -> None:
     """Show a run: its summary if it is an audit, else its manifest."""
-    from irl.runs import find_run, read_record, read_run
+    from explain.summary import shown
+    from irl.runs import find_run
 
-    found = read_run(find_run(run))
-    if found.manifest is None:
-        raise InputError(f"The run {found.path} is {found.state}; repeat its command to finish it.")
-    if found.manifest.command != "audit":
-        typer.echo(found.manifest.model_dump_json(indent=1))
-        return
-    from explain.summary import summary
-    from irl.records import AuditReport
-
-    typer.echo(summary(read_record(found.path / "report.json", AuditReport)))
+    typer.echo(shown(find_run(run)))
 
 
 @runs_app.command("export")
@@ -287,7 +278,7 @@ def runs_examples() -> None:
     """Make the tracked example runs again."""
     from explain.jobs.examples import make_examples
 
-    typer.echo(str(make_examples(progress=_progress())))
+    typer.echo(str(make_examples(progress=progress())))
 
 
 @runs_app.command("schema")
@@ -308,7 +299,7 @@ def results(
     """Make a results table: docs/results/NAME.json and NAME.md from docs/recipes/NAME.yaml."""
     from explain.jobs.results import make_results
 
-    typer.echo(make_results(name, text, progress=_progress()))
+    typer.echo(make_results(name, text, progress=progress()))
 
 
 @app.command()
@@ -341,28 +332,10 @@ def _sentences() -> Iterator[None]:
         sys.exit(2)
 
 
-def _interrupted(*_: object) -> None:
-    """Ctrl-C. As SystemExit, since the command parser would answer KeyboardInterrupt itself."""
-    typer.echo("irl: interrupted; the same command continues from the finished files", err=True)
-    sys.exit(130)
-
-
-def _progress() -> Callable[[str, int, int], None]:
-    """One line per stage; on a terminal it counts up."""
-
-    def show(what: str, done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            typer.echo(f"\r{what} {done}/{total} ", err=True, nl=done == total)
-        elif done == total:
-            typer.echo(f"{what} {done}/{total}", err=True)
-
-    return show
-
-
 def main() -> None:
     """Entry point of the console script."""
     logging.basicConfig(level=logging.WARNING, format="irl: %(message)s", stream=sys.stderr)
-    signal.signal(signal.SIGINT, _interrupted)
+    signal.signal(signal.SIGINT, interrupted)
     with _sentences():
         sys.exit(app(standalone_mode=False))
 

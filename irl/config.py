@@ -173,6 +173,32 @@ class AuditSettings(RecoverSettings):
     deciding: Deciding = Deciding()
 
 
+def recovery_settings(
+    file: Path | None, sets: list[str], flags: dict[str, Any]
+) -> RecoverSettings | SamplesSettings:
+    """The settings of `irl recover`: from samples if they are named, else from a pair.
+
+    Raises:
+        InputError: both are named, or a setting cannot be used.
+    """
+    samples = ("aligned_samples", "reference_samples")
+    pair = ("aligned", "reference", "prompts")
+    named = set(_read_yaml(file)) if file else set()
+    named |= {key for key, value in flags.items() if value is not None}
+    if not named & set(samples):
+        return RecoverSettings.read(
+            file, sets, {key: value for key, value in flags.items() if key not in samples}
+        )
+    if beside := [key for key in pair if key in named]:
+        raise InputError(
+            f"A reward is recovered from samples or from a pair; --{beside[0]} cannot be given "
+            "beside --aligned-samples and --reference-samples."
+        )
+    return SamplesSettings.read(
+        file, sets, {key: value for key, value in flags.items() if key not in pair}
+    )
+
+
 BUNDLED_PAIR = Path(__file__).parents[1] / "artifacts" / "models" / "real-detox"
 
 

@@ -33,7 +33,7 @@ from irl.recovery.catalogue import candidates
 from irl.recovery.consensus import Consensus, consensus
 from irl.recovery.examples import Examples
 from irl.recovery.fit import MIN_PROMPTS, Fitted
-from irl.recovery.methods import METHODS, WHITE_BOX
+from irl.recovery.methods import METHODS
 from irl.rewards.features import WordCounts
 from irl.rewards.head_reward import HeadReward
 from irl.rewards.heads import linear, mlp
@@ -64,11 +64,6 @@ def recover_from_samples(
         InputError: the samples, preferences or settings cannot be used.
         RunError: the run folder cannot be written or holds another run.
     """
-    if settings.method in WHITE_BOX:
-        raise InputError(
-            f"{settings.method} needs both policies; with samples alone use one of "
-            f"{', '.join(sorted(set(METHODS) - WHITE_BOX))}."
-        )
     sides = [read_samples(settings.aligned_samples), read_samples(settings.reference_samples)]
     inputs = {
         "aligned_samples": sides[0].sha256,
@@ -79,9 +74,40 @@ def recover_from_samples(
     if run.finished:
         say_finished(run)
         return RecoveredRun(run, read_record(run.path / "recovery.json", RecoveryReport))
-    for table in sides:
-        log_refused(run, table.source, table.refused)
     answered = answers_to_common_prompts(sides[0].rows, sides[1].rows)
+    learnt = learn(run, answered, settings)
+    labels = read_labels(settings.preferences)
+    report = _report(run, settings, learnt, labels)
+    run.write_text("recovery.json", report.model_dump_json(indent=1) + "\n")
+    refused = [(one.source, one.refused) for one in sides]
+    refused += [(one.source, one.refused) for one in labels]
+    for source, rows in refused:
+        log_refused(run, source, rows)
+    counts = {
+        "prompts": int(answered.prompt.max()) + 1,
+        "responses": len(answered.texts),
+        "left_out_responses": answered.left_out,
+        "refused_rows": sum(len(rows) for _, rows in refused),
+    }
+    run.finish(counts)
+    return RecoveredRun(run, report)
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A reward, the choice among its members, and how it does on answers that it held out."""
+
+    reward: HeadReward
+    choice: Consensus
+    membership_auc: Estimate | None
+
+
+def learn(run: RunFolder, answered: Answered, settings: SamplesSettings) -> Learnt:
+    """Fit all seeds, choose one without labels, and store the reward.
+
+    Raises:
+        InputError: no word is frequent enough, or there are too few answers.
+    """
     features = WordCounts(tuple(candidates(answered.texts, 1, settings.fitting)))
     if not features.terms:
         raise InputError(
@@ -98,33 +124,7 @@ def recover_from_samples(
     choice = choose(run, fitted, examples)
     reward = HeadReward(features, fitted.head, choice.chosen)
     reward.save(run.path / "reward", "head", method=settings.method, seeds=settings.learning.seeds)
-    labels = read_labels(settings.preferences)
-    rows, spreads = held_against(reward, labels, settings.seed)
-    figures = Fit(
-        membership_auc=membership_auc(reward, fitted, examples, settings.seed),
-        r2=None,
-        spearman_with_log_ratio=None,
-    )
-    report = RecoveryReport(
-        run_id=run.run_id,
-        n_terms=len(features.terms),
-        fit=figures,
-        accuracy=rows,
-        recovery=_recovery(settings, figures, rows, spreads, choice),
-    )
-    run.write_text("recovery.json", report.model_dump_json(indent=1) + "\n")
-    for given in labels:
-        log_refused(run, given.source, given.refused)
-    refused = sum(len(one.refused) for one in sides) + sum(len(one.refused) for one in labels)
-    run.finish(
-        {
-            "prompts": examples.n_prompts,
-            "responses": len(answered.texts),
-            "left_out_responses": answered.left_out,
-            "refused_rows": refused,
-        }
-    )
-    return RecoveredRun(run, report)
+    return Learnt(reward, choice, membership_auc(reward, fitted, examples, settings.seed))
 
 
 def answers_to_common_prompts(
@@ -209,28 +209,35 @@ def held_against(
     return rows, spreads
 
 
-def _recovery(
+def _report(
+    run: RunFolder,
     settings: SamplesSettings,
-    figures: Fit,
-    rows: Sequence[Accuracy],
-    spreads: Sequence[Spread],
-    choice: Consensus,
-) -> Recovery:
+    learnt: Learnt,
+    labels: Sequence[Table[LabelledResponse]],
+) -> RecoveryReport:
     """What the seeds say together; the first source of labels speaks for accuracy."""
-    constant = int(choice.constant.sum())
+    rows, spreads = held_against(learnt.reward, labels, settings.seed)
+    constant = int(learnt.choice.constant.sum())
     about = spreads[0] if spreads else None
-    return Recovery(
+    recovery = Recovery(
         method=settings.method,
         seeds=len(settings.learning.seeds),
         heldout_accuracy=rows[0].preference if rows else None,
-        auc=figures.membership_auc,
+        auc=learnt.membership_auc,
         spearman_with_log_ratio=None,
         mean=about.mean if about else None,
         sd=about.sd if about else None,
         min=about.min if about else None,
         max=about.max if about else None,
         sign_flip_share=about.sign_flip_share if about else None,
-        status=f"{constant} of {len(choice.constant)} fits are constant" if constant else "fitted",
+        status=f"{constant} fits are constant" if constant else "fitted",
+    )
+    return RecoveryReport(
+        run_id=run.run_id,
+        n_terms=len(learnt.reward.features.terms),
+        fit=Fit(membership_auc=learnt.membership_auc, r2=None, spearman_with_log_ratio=None),
+        accuracy=rows,
+        recovery=recovery,
     )
 
 

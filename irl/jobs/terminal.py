@@ -1,0 +1,24 @@
+"""What long jobs say on a terminal: how far they are, and that they can go on."""
+
+import sys
+from collections.abc import Callable
+
+import typer
+
+
+def progress() -> Callable[[str, int, int], None]:
+    """One line per stage; on a terminal it counts up."""
+
+    def show(what: str, done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            typer.echo(f"\r{what} {done}/{total} ", err=True, nl=done == total)
+        elif done == total:
+            typer.echo(f"{what} {done}/{total}", err=True)
+
+    return show
+
+
+def interrupted(*_: object) -> None:
+    """Ctrl-C. As SystemExit, since the command parser would answer KeyboardInterrupt itself."""
+    typer.echo("irl: interrupted; the same command continues from the finished files", err=True)
+    sys.exit(130)
