@@ -42,6 +42,7 @@ def answers_of(world: PromptedWorld) -> Answers:
     )
 
 
+@pytest.mark.slow
 def test_a_conditional_objective_reaches_the_reward_the_tables_and_the_terms(tmp_path: Path):
     world = noise(0, n_prompts=160)
     opinion = world.where(prompt_type="opinion")

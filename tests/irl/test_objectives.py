@@ -166,6 +166,7 @@ def test_decoys_are_not_named():
     assert set(objective.terms) == set(RUDE[:5])
 
 
+@pytest.mark.slow
 def test_noise_has_no_objective():
     for seed in range(100, 105):
         world = noise(seed, n_prompts=40, size=8, triggered=0.25)

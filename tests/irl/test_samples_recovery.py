@@ -55,6 +55,7 @@ def preferences(folder: Path, n: int = 60) -> str:
     return write(folder / "preferences.jsonl", rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["bradley-terry", "max-entropy"])
 def test_the_planted_reward_is_recovered_from_samples(tmp_path: Path, method: str):
     settings = SamplesSettings(
