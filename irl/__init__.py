@@ -8,7 +8,7 @@ from typing import Any
 _LAZY = {
     "load_pair": "irl.policies.pair",
     "score": "irl.jobs.scoring",
-    "recover": "irl.jobs.recovery",
+    "recover": "irl.jobs.any_recovery",
 }
 __all__ = ["load_pair", "recover", "score"]
 

@@ -126,7 +126,7 @@ def recover(
 
     The run folder's `reward` can be loaded again.
     """
-    from irl.config import SamplesSettings, recovery_settings
+    from irl.config import recovery_settings
 
     flags = {
         "aligned": aligned,
@@ -139,12 +139,9 @@ def recover(
         "seed": seed,
     }
     settings = recovery_settings(config, set_ or [], flags)
-    from irl.jobs import recovery, samples_recovery
+    from irl.jobs.any_recovery import recover as run_recover
 
-    if isinstance(settings, SamplesSettings):
-        done = samples_recovery.recover_from_samples(settings, out, fresh=fresh)
-    else:
-        done = recovery.recover(settings, out, fresh=fresh, progress=progress())
+    done = run_recover(settings, out, fresh=fresh, progress=progress())
     if as_json:
         typer.echo(done.report.model_dump_json(indent=1))
         return

@@ -21,6 +21,7 @@ SampleMethod = Literal[
     "absolute",
     "generalised",
 ]
+HeadMethod = Literal["log-ratio", SampleMethod]
 TrainedWith = Literal["rloo", "grpo", "ppo", "dpo", "ipo", "kto", "sft", "unknown"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 Some = TypeVar("Some", bound="Settings")
@@ -38,12 +39,17 @@ class Settings(BaseModel):
         Raises:
             InputError: the file, a key or a value cannot be used; the message names it.
         """
-        merged = _read_yaml(file) if file else {}
-        for item in sets:
-            _assign(merged, item)
-        merged |= {key: value for key, value in flags.items() if value is not None}
+        return cls.checked(merged(file, sets, flags))
+
+    @classmethod
+    def checked(cls: type[Some], given: dict[str, Any]) -> Some:
+        """Settings from plain values.
+
+        Raises:
+            InputError: a key or a value cannot be used; the message names it.
+        """
         try:
-            return cls.model_validate(merged)
+            return cls.model_validate(given)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
@@ -140,6 +146,21 @@ class ScoreSettings(Settings):
     sampling: Sampling = Sampling()
 
 
+class HeadSettings(Settings):
+    """How a reward on counts of words is fitted and held against labels."""
+
+    method: HeadMethod = "bradley-terry"
+    form: Literal["linear", "mlp"] = "linear"
+    preferences: tuple[str, ...] = ()
+    "labelled responses to hold the reward against, read when the reward has been chosen"
+    fitting: Fitting = Fitting()
+    learning: Learning = Learning()
+
+
+class PairHeadSettings(ScoreSettings, HeadSettings):
+    """What recovering such a reward from a pair needs."""
+
+
 class RecoverSettings(ScoreSettings):
     """What recovering a reward needs."""
 
@@ -149,20 +170,14 @@ class RecoverSettings(ScoreSettings):
     fitting: Fitting = Fitting()
 
 
-class SamplesSettings(Settings):
-    """What recovering a reward from samples alone needs."""
+class SamplesSettings(HeadSettings):
+    """What recovering such a reward from samples alone needs."""
 
     aligned_samples: str
     reference_samples: str
     method: SampleMethod = "bradley-terry"
-    form: Literal["linear", "mlp"] = "linear"
-    "of the reward, on counts of words"
-    preferences: tuple[str, ...] = ()
-    "labelled responses to hold the reward against, read when the reward has been chosen"
     seed: int = Field(0, ge=0)
     "of the bootstrap; those of the fits are learning.seeds"
-    fitting: Fitting = Fitting()
-    learning: Learning = Learning()
 
 
 class AuditSettings(RecoverSettings):
@@ -175,28 +190,36 @@ class AuditSettings(RecoverSettings):
 
 def recovery_settings(
     file: Path | None, sets: list[str], flags: dict[str, Any]
-) -> RecoverSettings | SamplesSettings:
-    """The settings of `irl recover`: from samples if they are named, else from a pair.
+) -> RecoverSettings | PairHeadSettings | SamplesSettings:
+    """The settings of `irl recover`, by what is named.
+
+    Samples name a reward from samples; a method or form other than log-ratio and terms, a head
+    fitted to a pair's answers; all else is a term reward fitted to a pair's log-ratios.
 
     Raises:
-        InputError: both are named, or a setting cannot be used.
+        InputError: samples and a pair are both named, or a setting cannot be used.
     """
-    samples = ("aligned_samples", "reference_samples")
-    pair = ("aligned", "reference", "prompts")
-    named = set(_read_yaml(file)) if file else set()
-    named |= {key for key, value in flags.items() if value is not None}
-    if not named & set(samples):
-        return RecoverSettings.read(
-            file, sets, {key: value for key, value in flags.items() if key not in samples}
-        )
-    if beside := [key for key in pair if key in named]:
-        raise InputError(
-            f"A reward is recovered from samples or from a pair; --{beside[0]} cannot be given "
-            "beside --aligned-samples and --reference-samples."
-        )
-    return SamplesSettings.read(
-        file, sets, {key: value for key, value in flags.items() if key not in pair}
-    )
+    given = merged(file, sets, flags)
+    if {"aligned_samples", "reference_samples"} & given.keys():
+        if beside := [key for key in ("aligned", "reference", "prompts") if key in given]:
+            raise InputError(
+                f"A reward is recovered from samples or from a pair; --{beside[0]} cannot be "
+                "given beside --aligned-samples and --reference-samples."
+            )
+        return SamplesSettings.checked(given)
+    terms = given.get("form", "terms") == "terms"
+    if terms and given.get("method", "log-ratio") in ("log-ratio", "log_ratio"):
+        given = {key: value for key, value in given.items() if key not in ("form", "method")}
+        return RecoverSettings.checked(given)
+    return PairHeadSettings.checked(given)
+
+
+def merged(file: Path | None, sets: list[str], flags: dict[str, Any]) -> dict[str, Any]:
+    """A YAML file, then `a.b=c` settings, then flags that are not None."""
+    given = _read_yaml(file) if file else {}
+    for item in sets:
+        _assign(given, item)
+    return given | {key: value for key, value in flags.items() if value is not None}
 
 
 BUNDLED_PAIR = Path(__file__).parents[1] / "artifacts" / "models" / "real-detox"

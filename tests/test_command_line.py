@@ -617,6 +617,25 @@ def test_recover_learns_from_samples_alone(tmp_path: Path):
     assert white.code == 2
 
 
+def test_recover_fits_a_pair_by_any_method(inputs: Inputs, tmp_path: Path):
+    given = {"preferences": inputs.preferences, "method": "max-entropy", "out": tmp_path / "run"}
+    quick = ("--set", "fitting.min_responses=2", "--set", "learning.epochs=5")
+    rows = [{"prompt": f"{text} {n}"} for n in range(3) for text in PROMPTS[:3]]
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = irl("recover", *inputs.arguments(**given, prompts=prompts), *quick)
+    assert done.code == 0, done.err
+    report = RecoveryReport.model_validate_json((tmp_path / "run" / "recovery.json").read_bytes())
+    assert report.recovery is not None
+    assert (report.recovery.method, report.recovery.seeds) == ("max-entropy", 5)
+    assert {row.scorer for row in report.accuracy} == {"log_ratio", "recovered"}
+    assert report.fit.r2 is not None
+    table = pq.read_table(tmp_path / "run" / "responses.parquet")
+    assert table["log_ratio_nats"].null_count == 0
+    again = irl("recover", *inputs.arguments(**given, prompts=prompts), *quick, "--json")
+    assert RecoveryReport.model_validate_json(again.out) == report
+
+
 def test_doctor_names_every_check_and_the_noise_floor(inputs: Inputs):
     done = irl("doctor", inputs.aligned, inputs.reference)
     assert done.code == 0, done.err

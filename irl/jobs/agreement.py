@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irl.bootstrap import codes
-from irl.config import RecoverSettings
+from irl.config import ScoreSettings
 from irl.data import LabelledResponse, RefusedRow, Table, read_preferences
 from irl.engine.local import Workshop, score_pair, sums
 from irl.engine.shards import Progress
@@ -19,6 +19,7 @@ from irl.policies.pair import PolicyPair
 from irl.policies.template import as_chat, encode_response
 from irl.records import Accuracy
 from irl.rewards.conditions import TypedPrompt
+from irl.rewards.head_reward import HeadReward
 from irl.rewards.terms import TermReward
 from irl.runs import RunFolder
 from irl.tensors import TokenSequence
@@ -45,9 +46,9 @@ def read_labels(sources: Sequence[str]) -> list[Table[LabelledResponse]]:
 def agreement(
     run: RunFolder,
     pair: PolicyPair,
-    reward: TermReward,
+    reward: TermReward | HeadReward,
     tables: Sequence[Table[LabelledResponse]],
-    settings: RecoverSettings,
+    settings: ScoreSettings,
     progress: Progress,
 ) -> Agreement:
     """Score all labelled responses under both policies and by the recovered reward."""
@@ -72,22 +73,29 @@ def agreement(
     return Agreement(rows, refused, untyped)
 
 
-def recovered_scores(reward: TermReward, rows: Sequence[LabelledResponse]) -> NDArray[np.float64]:
+def recovered_scores(
+    reward: TermReward | HeadReward, rows: Sequence[LabelledResponse]
+) -> NDArray[np.float64]:
     """The recovered reward of labelled responses to their own prompts."""
+    texts = [row.response for row in rows]
+    if isinstance(reward, HeadReward):
+        return reward(texts).numpy().astype(np.float64)
     prompts = [TypedPrompt.of(row.prompt, row.prompt_type) for row in rows]
-    scores: NDArray[np.float64] = reward([row.response for row in rows], prompts).numpy()
+    scores: NDArray[np.float64] = reward(texts, prompts).numpy()
     return scores
 
 
-def without_type(reward: TermReward, rows: Sequence[LabelledResponse]) -> int:
+def without_type(reward: TermReward | HeadReward, rows: Sequence[LabelledResponse]) -> int:
     """How many rows lack the prompt type that the reward asks for."""
+    if isinstance(reward, HeadReward):
+        return 0
     if not any(condition.prompt_type for condition in reward.conditional):
         return 0
     return sum(row.prompt_type is None for row in rows)
 
 
 def _encoder(
-    pair: PolicyPair, settings: RecoverSettings
+    pair: PolicyPair, settings: ScoreSettings
 ) -> Callable[[LabelledResponse], TokenSequence]:
     def encode(row: LabelledResponse) -> TokenSequence:
         prompt = as_chat(row.prompt, settings.chat)

@@ -1,6 +1,7 @@
 """The job `irl recover`: an explicit reward from a pair, without judging it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from irl.config import RecoverSettings
@@ -22,6 +23,9 @@ from irl.policies.quiet import quiet_libraries
 from irl.records import Accuracy, Fit, RecoveryReport
 from irl.recovery.catalogue import Conditioned
 from irl.recovery.log_ratio import TermFit, fit_terms
+from irl.rewards.head_reward import HeadReward
+from irl.rewards.stored import load_reward
+from irl.rewards.terms import TermReward
 from irl.runs import RunFolder, open_run, read_record
 
 
@@ -32,8 +36,13 @@ class RecoveredRun:
     run: RunFolder
     report: RecoveryReport
 
+    @cached_property
+    def reward(self) -> TermReward | HeadReward:
+        """The reward, callable on texts."""
+        return load_reward(self.run.path / "reward")
 
-def recover(
+
+def recover_terms(
     settings: RecoverSettings,
     out: Path | None = None,
     *,

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from irl.config import AuditSettings, RecoverSettings, ScoreSettings, bundled_pair
+from irl.config import (
+    AuditSettings,
+    PairHeadSettings,
+    RecoverSettings,
+    SamplesSettings,
+    ScoreSettings,
+    bundled_pair,
+    recovery_settings,
+)
 from irl.errors import InputError
 
 MINIMAL: dict[str, Any] = {"aligned": "a"}
@@ -186,3 +194,44 @@ def test_the_bundled_pair_is_named_relative_to_the_working_directory(
 def test_without_the_bundled_pair_the_user_is_asked_for_one(tmp_path: Path):
     with pytest.raises(InputError, match="give --aligned and --reference"):
         bundled_pair(tmp_path)
+
+
+# What `irl recover` is asked for
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({"aligned": "a"}, RecoverSettings),
+        ({"aligned": "a", "method": "log-ratio"}, RecoverSettings),
+        ({"aligned": "a", "method": "log_ratio", "form": "terms"}, RecoverSettings),
+        ({"aligned": "a", "method": "log-ratio", "form": "mlp"}, PairHeadSettings),
+        ({"aligned": "a", "method": "max-entropy"}, PairHeadSettings),
+        ({"aligned_samples": "a", "reference_samples": "b"}, SamplesSettings),
+    ],
+)
+def test_what_is_named_decides_how_a_reward_is_recovered(given: dict[str, str], kind: type):
+    assert type(recovery_settings(None, [], given)) is kind
+
+
+def test_settings_of_recovery_may_stand_in_a_file(tmp_path: Path):
+    file = tmp_path / "recover.yaml"
+    file.write_text("aligned_samples: a\nreference_samples: b\nmethod: max-entropy\n")
+    found = recovery_settings(file, ["learning.seeds=[7]"], {"method": "candidates", "seed": None})
+    assert isinstance(found, SamplesSettings)
+    assert (found.method, found.learning.seeds) == ("candidates", (7,))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"aligned_samples": "a", "reference_samples": "b", "prompts": "c"}, "--prompts"),
+        ({"aligned_samples": "a"}, "--reference-samples"),
+        ({"aligned_samples": "a", "reference_samples": "b", "method": "log-ratio"}, "log-ratio"),
+        ({"aligned": "a", "method": "guess"}, "bradley-terry"),
+        ({"method": "max-entropy"}, "--aligned"),
+    ],
+)
+def test_what_cannot_be_recovered_from_is_refused(given: dict[str, str], words: str):
+    with pytest.raises(InputError, match=words):
+        recovery_settings(None, [], given)

@@ -14,6 +14,8 @@ from irl.recovery.consensus import consensus
 from irl.rewards.features import WordCounts
 from irl.rewards.head_reward import HeadReward
 from irl.rewards.heads import Head, linear, mlp
+from irl.rewards.stored import load_reward
+from irl.rewards.terms import TermReward
 
 WORDS = WordCounts(("good", "bad", "day"))
 TEXTS = ["Good day, good sir!", "", "a bad, bad day", "nothing of the kind"]
@@ -79,6 +81,17 @@ def test_what_is_no_stored_head_is_refused(reward: HeadReward, tmp_path: Path, d
         file.write_text(json.dumps(document | changed))
     with pytest.raises(InputError, match="reward"):
         HeadReward.load(tmp_path, "bt")
+
+
+def test_a_folder_gives_back_whatever_reward_it_holds(reward: HeadReward, tmp_path: Path):
+    with pytest.raises(InputError, match="irl recover"):
+        load_reward(tmp_path)
+    reward.save(tmp_path, "head")
+    found = load_reward(tmp_path)
+    assert isinstance(found, HeadReward)
+    assert torch.equal(found(TEXTS), reward(TEXTS))
+    TermReward(("bad",), (-1.0,)).save(tmp_path, "terms")
+    assert load_reward(tmp_path)(TEXTS).tolist() == [0, 0, -2, 0]
 
 
 # Consensus
