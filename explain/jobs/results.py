@@ -2,7 +2,8 @@
 
 docs/recipes/NAME.yaml says with its key `kind` what the table is about: a `pair` (the default), the
 `organisms` with a known truth, the `nulls` that calibrate the verdict, the recovery `methods` on
-organisms, or their exact `testbed`. Every row of docs/results/NAME.json is one measurement.
+organisms, their exact `testbed`, or wrong labels (`noise`). Every row of docs/results/NAME.json is
+one measurement.
 """
 
 import logging
@@ -14,6 +15,7 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from explain.jobs.methods_results import MethodsRecipe, method_rows
+from explain.jobs.noise_results import NoiseRecipe, noise_rows
 from explain.jobs.null_results import NullsRecipe, null_rows
 from explain.jobs.organism_results import OrganismsRecipe, organism_rows
 from explain.jobs.pair_results import PairRecipe, pair_rows
@@ -27,7 +29,7 @@ from irl.runs import RUNS, now, versions
 
 _LOG = logging.getLogger("irl.organisms")
 RECIPES, RESULTS = Path("docs/recipes"), Path("docs/results")
-Recipe = PairRecipe | OrganismsRecipe | NullsRecipe | ExactRecipe | MethodsRecipe
+Recipe = PairRecipe | OrganismsRecipe | NullsRecipe | ExactRecipe | MethodsRecipe | NoiseRecipe
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])
 
 
@@ -85,3 +87,5 @@ def _rows(recipe: Recipe, making: Making) -> list[ResultRow]:
             return rows_of_testbed(recipe, making)
         case MethodsRecipe():
             return method_rows(recipe, making)
+        case NoiseRecipe():
+            return noise_rows(recipe, making)

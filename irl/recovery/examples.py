@@ -24,6 +24,8 @@ class Examples:
     "summed log-ratios, nats, where the policies are at hand"
     weights: Float[Tensor, " row"] | None = None
     "1 each if None; the probabilities of all answers make means exact"
+    cluster: Int[Tensor, " prompt"] | None = None
+    "what is held out together, 0 .. n - 1, where that is more than one of what counts as a prompt"
 
     def __post_init__(self) -> None:
         counts = torch.stack([self._per_prompt(self.aligned), self._per_prompt(~self.aligned)])
@@ -32,6 +34,23 @@ class Examples:
                 "Every prompt needs an answer of both policies; "
                 f"{int((counts == 0).any(0).sum())} of {counts.shape[1]} lack one."
             )
+
+    @classmethod
+    def of_pairs(
+        cls,
+        chosen: Float[Tensor, "pair feature"],
+        rejected: Float[Tensor, "pair feature"],
+        cluster: Int[Tensor, " pair"],
+    ) -> "Examples":
+        """Preferences: each pair is compared with itself only, and held out with its prompt."""
+        pair = torch.arange(len(chosen))
+        aligned = torch.arange(2 * len(chosen)) < len(chosen)
+        return cls(torch.cat([chosen, rejected]), pair.repeat(2), aligned, cluster=cluster)
+
+    @property
+    def clusters(self) -> Int[Tensor, " prompt"]:
+        """What each prompt is held out with."""
+        return torch.arange(self.n_prompts) if self.cluster is None else self.cluster
 
     @property
     def n_prompts(self) -> int:

@@ -89,15 +89,17 @@ def fit(
     Raises:
         InputError: too few prompts to hold some out.
     """
-    if examples.n_prompts < MIN_PROMPTS:
+    clusters = examples.clusters
+    n_clusters = int(clusters.max()) + 1
+    if n_clusters < MIN_PROMPTS:
         raise InputError(
-            f"A reward is fitted to some prompts and stopped by others; {examples.n_prompts} are "
-            f"too few, at least {MIN_PROMPTS} are needed."
+            f"A reward is fitted to some prompts and stopped by others; {n_clusters} are too few, "
+            f"at least {MIN_PROMPTS} are needed."
         )
     tries = len(learning.penalties)
     held_out = torch.stack(
-        [hold_out(examples.n_prompts, learning.validation_share, seed) for seed in learning.seeds]
-    ).repeat_interleave(tries, 0)
+        [hold_out(n_clusters, learning.validation_share, seed) for seed in learning.seeds]
+    )[:, clusters].repeat_interleave(tries, 0)
     penalties = torch.tensor(learning.penalties).repeat(len(learning.seeds))
     heads = [
         head.members_at(torch.arange(head.members).repeat_interleave(tries))

@@ -7,6 +7,7 @@ import pytest
 
 from explain.jobs.audit import Audit
 from explain.jobs.methods_results import MethodsRecipe
+from explain.jobs.noise_results import NoiseRecipe
 from explain.jobs.null_results import Null, NullsRecipe
 from explain.jobs.null_results import rows_of as null_rows_of
 from explain.jobs.null_results import summary_rows as null_summary
@@ -52,6 +53,7 @@ def only(rows: list[ResultRow], metric: str, method: str = "audit") -> ResultRow
         ("nulls", NullsRecipe),
         ("testbed", ExactRecipe),
         ("methods", MethodsRecipe),
+        ("noise", NoiseRecipe),
     ],
 )
 def test_the_recipes_of_the_repository_can_be_read(name, kind):
