@@ -21,7 +21,7 @@ SampleMethod = Literal[
     "absolute",
     "generalised",
 ]
-HeadMethod = Literal["log-ratio", SampleMethod]
+HeadMethod = Literal["log-ratio", SampleMethod, "reference-free"]
 TrainedWith = Literal["rloo", "grpo", "ppo", "dpo", "ipo", "kto", "sft", "unknown"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 Some = TypeVar("Some", bound="Settings")

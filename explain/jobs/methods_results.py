@@ -63,6 +63,8 @@ class Material:
     prompt: NDArray[np.int64]
     aligned: NDArray[np.bool_]
     log_ratio: NDArray[np.float64]
+    log_policy: NDArray[np.float64]
+    "under the aligned policy"
     labelled: list[LabelledResponse]
 
     def first(self, n: int) -> "Material":
@@ -76,6 +78,7 @@ class Material:
             prompt=self.prompt[kept],
             aligned=self.aligned[kept],
             log_ratio=self.log_ratio[kept],
+            log_policy=self.log_policy[kept],
         )
 
 
@@ -102,13 +105,14 @@ def method_rows(recipe: MethodsRecipe, making: Making) -> list[ResultRow]:
 
 
 def _material(run: Path, labels: Path) -> Material:
-    names = ["prompt_id", "response", "source", "log_ratio_nats"]
+    names = ["prompt_id", "response", "source", "log_ratio_nats", "aligned_nats"]
     table = pq.read_table(run / "responses.parquet", columns=names).to_pydict()
     return Material(
         table["response"],
         codes(table["prompt_id"]),
         np.array([source == "aligned" for source in table["source"]]),
         np.array(table["log_ratio_nats"]),
+        np.array(table["aligned_nats"]),
         list(read_preferences(str(labels)).rows),
     )
 
@@ -121,6 +125,7 @@ def _fits(of: Measured, given: Material, learning: Learning) -> Iterator[ResultR
         torch.from_numpy(given.prompt),
         torch.from_numpy(given.aligned),
         None if black else torch.from_numpy(given.log_ratio).float(),
+        None if black else torch.from_numpy(given.log_policy).float(),
     )
     labelled = features([row.response for row in given.labelled])
     scores: dict[str, Tensor] = {}

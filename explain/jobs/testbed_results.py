@@ -141,6 +141,7 @@ def _all_answers(mdp: TokenMDP, policy: Levels) -> Examples:
         torch.arange(prompts).repeat_interleave(n).repeat(2),
         torch.arange(2 * prompts * n) < prompts * n,
         ratio.float().flatten().repeat(2),
+        along(policy).float().flatten().repeat(2),
         shares.float(),
     )
 
@@ -161,6 +162,7 @@ def _some_answers(mdp: TokenMDP, policy: Levels, per_prompt: int, seed: int) -> 
         asked,
         torch.arange(len(at)) < len(at) // 2,
         ratio[asked, at].float(),
+        along(policy)[asked, at].float(),
     )
 
 

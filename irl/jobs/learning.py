@@ -39,6 +39,8 @@ class Answered:
     aligned: NDArray[np.bool_]
     log_ratio: NDArray[np.float64] | None = None
     "summed, nats, where both policies are at hand"
+    log_policy: NDArray[np.float64] | None = None
+    "of the answers under the aligned policy, nats"
     left_out: int = 0
     "samples of prompts that only one policy answered"
 
@@ -69,6 +71,7 @@ def learn(run: RunFolder, answered: Answered, settings: HeadSettings, seed: int)
         torch.tensor(answered.prompt),
         torch.tensor(answered.aligned),
         None if answered.log_ratio is None else torch.tensor(answered.log_ratio).float(),
+        None if answered.log_policy is None else torch.tensor(answered.log_policy).float(),
     )
     form = linear if settings.form == "linear" else mlp()
     fitted = METHODS[settings.method](examples, form, settings.learning)

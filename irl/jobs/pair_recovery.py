@@ -6,6 +6,8 @@ their log-ratios: the method `log-ratio` is fitted to these, and every method is
 
 from pathlib import Path
 
+import numpy as np
+
 from irl.config import PairHeadSettings
 from irl.engine.shards import Progress, silent
 from irl.jobs.agreement import agreement, read_labels
@@ -49,7 +51,8 @@ def recover_from_pair(
         return RecoveredRun(run, read_record(run.path / "recovery.json", RecoveryReport))
     sampled = sample_and_score(run, pair, prompts, settings, Clock(), progress)
     answers = sampled.answers
-    answered = Answered(answers.texts, answers.prompt, answers.aligned, answers.returns)
+    log_policy = np.array([row.sum() for row in answers.aligned_nats])
+    answered = Answered(answers.texts, answers.prompt, answers.aligned, answers.returns, log_policy)
     learnt = learn(run, answered, settings, settings.seed)
     labels = read_labels(settings.preferences)
     agreed = agreement(run, pair, learnt.reward, labels, settings, progress)

@@ -22,6 +22,8 @@ class Examples:
     "who wrote it"
     targets: Float[Tensor, " row"] | None = None
     "summed log-ratios, nats, where the policies are at hand"
+    log_policy: Float[Tensor, " row"] | None = None
+    "log-probability of each answer under the aligned policy, nats, where it is at hand"
     weights: Float[Tensor, " row"] | None = None
     "1 each if None; the probabilities of all answers make means exact"
     cluster: Int[Tensor, " prompt"] | None = None

@@ -11,7 +11,7 @@ from irl.recovery.failure_aware import by_failures
 from irl.recovery.fit import Fitted
 from irl.recovery.max_entropy import by_likelihood
 from irl.recovery.max_margin import by_ball, by_box
-from irl.recovery.regression import by_log_ratio
+from irl.recovery.regression import by_log_ratio, by_reference_free
 from irl.rewards.heads import Form
 
 Method = Callable[[Examples, Form, Learning], Fitted]
@@ -27,7 +27,8 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "failure-aware": by_failures,
         "absolute": by_absolute,
         "generalised": by_generalised,
+        "reference-free": by_reference_free,
     }
 )
-WHITE_BOX = frozenset({"log-ratio"})
-"Methods that need both policies; the others learn from samples alone"
+WHITE_BOX = frozenset({"log-ratio", "reference-free"})
+"Methods that need a policy to score with; the others learn from samples alone"

@@ -4,19 +4,16 @@ At a KL-regularised optimum log pi_A(y|x)/pi_R(y|x) = (R(x, y) - c(x)) / beta (2
 noise at all: what a reward form can express is met exactly. On pairs that were trained otherwise it
 recovers what the policies reveal, which need not be what was rewarded.
 
-`reference_free` reads the aligned policy alone, taking its logits for soft Q-values (2506.23235):
+Without the reference, the aligned policy's logits can be taken for soft Q-values (2506.23235):
 
-    r(s, a) = alpha log pi(a|s) + V(s) - V(s'),   V(s) = alpha logsumexp(logits(s) / alpha)
+    r(s, a) = alpha log pi(a|s) + V(s) - V(s'),   V(s) = alpha logsumexp(logits / alpha)
 
-whose sum over an answer is alpha log pi(y|x) + V(first) - V(last). What the reference preferred is
-thus part of the reward. Logits are known up to a constant of each state only; training does not pin
-it, so V is a convention of the network and no fact about its reward.
+With V(end) = 0 it sums to alpha log pi(y|x) + V(x) over an answer, and V(x) is a constant of the
+prompt: within prompts it orders answers by their probability, so what the reference preferred is
+part of the reward. V of single tokens is a convention of the network, not pinned by any training.
 """
 
 from dataclasses import replace
-
-from jaxtyping import Float
-from torch import Tensor
 
 from irl.config import Learning
 from irl.errors import InputError
@@ -40,29 +37,21 @@ def by_log_ratio(examples: Examples, form: Form, learning: Learning) -> Fitted:
     return fit(examples, form, Aim(squares), learning)
 
 
-def reference_free_targets(
-    log_policy: Float[Tensor, " row"],
-    first: Float[Tensor, " row"],
-    last: Float[Tensor, " row"],
-    alpha: float = 1.0,
-) -> Float[Tensor, " row"]:
-    """The summed reward of each answer by the aligned policy's logits alone.
+def by_reference_free(examples: Examples, form: Form, learning: Learning) -> Fitted:
+    """Least squares within prompts on log pi(y|x) of the aligned policy alone (alpha 1).
 
-    Args:
-        log_policy: alpha = 1 log-probability of the answer, nats.
-        first: V before its first token.
-        last: V after its last token.
-        alpha: the temperature that the logits are taken at.
+    Raises:
+        InputError: the examples carry no log-probabilities.
     """
-    return alpha * log_policy + first - last
+    if examples.log_policy is None:
+        raise InputError(
+            "The reference-free method reads the aligned policy; from samples alone, use "
+            "bradley-terry or max-entropy."
+        )
+    return fit(replace(examples, targets=examples.log_policy), form, Aim(squares), learning)
 
 
 def squares(batch: Batch, scores: Sides) -> Losses:
     """Squared distance to the targets, centred within prompts."""
     assert batch.wanted is not None
     return log_ratio(scores, batch.wanted)
-
-
-def with_targets(examples: Examples, targets: Float[Tensor, " row"]) -> Examples:
-    """The same answers with other targets."""
-    return replace(examples, targets=targets)

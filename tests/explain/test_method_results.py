@@ -12,9 +12,10 @@ from irl.bootstrap import codes
 from irl.config import Learning
 from irl.data import read_preferences, read_samples
 from irl.recovery.methods import METHODS, WHITE_BOX
-from tests.irl.test_samples_recovery import PAID, preferences, samples
+from tests.irl.test_samples_recovery import PAID, RATES, WORDS, preferences, samples
 
 pytestmark = pytest.mark.slow
+LOG_RATES = dict(zip(WORDS, np.log(RATES), strict=True))
 LEARNING = Learning(seeds=(0, 1, 2), penalties=(1e-3, 1e-2), epochs=30)
 
 
@@ -30,6 +31,7 @@ def material(tmp_path: Path) -> Material:
         codes([row.prompt_id for row in rows]),
         np.arange(2 * n) < n,
         np.array(worth),
+        np.array([sum(LOG_RATES[word] for word in row.response.split()) for row in rows]) + worth,
         list(read_preferences(preferences(tmp_path, 200)).rows),
     )
 

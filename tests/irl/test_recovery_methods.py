@@ -75,7 +75,8 @@ def exact(mdp: TokenMDP) -> Examples:
         features(mdp).repeat(2 * PROMPTS, 1),
         torch.arange(PROMPTS).repeat_interleave(n).repeat(2),
         torch.arange(2 * PROMPTS * n) < PROMPTS * n,
-        torch.cat([ratio.flatten(), ratio.flatten()]),
+        ratio.flatten().repeat(2),
+        along(best).float().flatten().repeat(2),
         torch.cat([share.flatten() for share in shares]),
     )
 
@@ -174,14 +175,20 @@ def test_the_generator_really_moves_to_the_aligned_policy(mdp: TokenMDP, exact: 
     assert float(same) > 0.95
 
 
-def test_the_sum_of_reference_free_rewards_telescopes():
-    """The definition, token by token, on random logits."""
+def test_reference_free_rewards_sum_to_the_log_probability_up_to_the_prompt():
+    """The definition, token by token, on random logits; V is 0 at the end."""
     generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(6, 9, generator=generator, dtype=torch.float64)
+    logits = torch.randn(5, 9, generator=generator, dtype=torch.float64)
     tokens, alpha = torch.tensor([3, 1, 8, 0, 2]), 0.7
-    value = alpha * torch.logsumexp(logits / alpha, -1)
-    log_policy = torch.log_softmax(logits / alpha, -1)
-    each = [alpha * log_policy[t, a] + value[t] - value[t + 1] for t, a in enumerate(tokens)]
-    whole = sum(log_policy[t, a] for t, a in enumerate(tokens))
-    found = regression.reference_free_targets(whole[None], value[:1], value[-1:], alpha)
-    assert torch.allclose(found[0], sum(each))
+    value = torch.cat([alpha * torch.logsumexp(logits / alpha, -1), torch.zeros(1)])
+    log_policy = torch.log_softmax(logits / alpha, -1)[torch.arange(5), tokens]
+    each = alpha * log_policy + value[:-1] - value[1:]
+    assert torch.isclose(each.sum(), alpha * log_policy.sum() + value[0])
+
+
+def test_without_the_reference_its_taste_is_taken_for_reward(mdp: TokenMDP, exact: Examples):
+    found = distance(regression.by_reference_free(exact, linear, LEARNING), mdp)
+    assert (found > 0.1).all()
+    bare = Examples(exact.features, exact.prompt, exact.aligned)
+    with pytest.raises(InputError, match="bradley-terry"):
+        regression.by_reference_free(bare, linear, LEARNING)
