@@ -91,9 +91,36 @@ def candidates(scores: Sides) -> Losses:
     return mean_over(surprise, scores.ours)
 
 
-def max_entropy(scores: Sides) -> Losses:
-    """Negative log-likelihood of the aligned policy's answers under pi_ref exp(r) / Z."""
-    return log_partition(scores) - mean_over(scores.aligned, scores.ours)
+def max_entropy(scores: Sides, log_ratio: Sides | None = None) -> Losses:
+    """Negative log-likelihood of the aligned policy's answers under pi_ref exp(r) / Z.
+
+    Args:
+        scores: r of the answers.
+        log_ratio: log pi_A/pi_R of the same answers, where it is known: then Z is estimated from
+            both policies' answers.
+    """
+    partition = log_partition(scores) if log_ratio is None else pooled(scores, log_ratio)
+    return partition - mean_over(scores.aligned, scores.ours)
+
+
+def pooled(scores: Sides, log_ratio: Sides) -> Losses:
+    """Log Z from the answers of both policies by the balance heuristic (Veach and Guibas 1995).
+
+        Z = sum over all answers of exp(r) / (n_A exp(log pi_A/pi_R) + n_R)
+
+    Answers that the aligned policy likes and the reference hardly gives are there then, and no
+    weight exceeds 1 / n_A at the optimum.
+    """
+    ours, theirs = scores.ours.sum(-1)[:, None], scores.theirs.sum(-1)[:, None]
+    mixed = [
+        score + there.log().clamp(min=_RUIN) - torch.logaddexp(ours.log() + ratio, theirs.log())
+        for score, there, ratio in (
+            (scores.aligned, scores.ours, log_ratio.aligned),
+            (scores.reference, scores.theirs, log_ratio.reference),
+        )
+    ]
+    total: Tensor = torch.cat(mixed, -1).logsumexp(-1)
+    return total
 
 
 def log_partition(scores: Sides) -> Losses:

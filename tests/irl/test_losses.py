@@ -15,9 +15,11 @@ from irl.losses import (
     candidates,
     effective_share,
     generalised,
+    log_partition,
     log_ratio,
     margin,
     max_entropy,
+    pooled,
 )
 
 WITHOUT_TARGETS = [bradley_terry, candidates, max_entropy, absolute, generalised, margin]
@@ -119,6 +121,36 @@ def test_with_any_number_of_candidates_the_optimum_is_the_log_ratio():
     theirs = torch.tensor([[one, other] for _, one, other in draws])
     assert gradient(candidates, LOG_RATIO - 1.0, ours, theirs).abs().max() < 1e-12
     assert gradient(candidates, LOG_RATIO * 0.8, ours, theirs).abs().max() > 1e-3
+
+
+def test_with_log_ratios_both_policies_answers_estimate_the_partition():
+    """Exact where the draws are exact multiplicities, and far less noisy where they are few."""
+    reward = LOG_RATIO + 0.7 * torch.tensor([1.0, -1.0, 0.5], dtype=torch.float64)
+    weights = torch.ones(1, 4, dtype=torch.float64)
+
+    def sides(of: Tensor, ours: Tensor, theirs: Tensor) -> Sides:
+        return Sides(of[ours][None, None], of[theirs][None, None], weights, weights)
+
+    exact = sides(reward, ALIGNED, REFERENCE)
+    both = pooled(exact, sides(LOG_RATIO, ALIGNED, REFERENCE))
+    assert torch.isclose(both, log_partition(exact)).all()
+
+    steep = torch.tensor([0.0, 0.0, 6.0], dtype=torch.float64)
+    shares = torch.tensor([0.5, 0.49, 0.01], dtype=torch.float64)
+    tilted = (shares.log() + steep).softmax(0)
+    ratio, true = (tilted / shares).log(), (shares * steep.exp()).sum().log()
+    generator = torch.Generator().manual_seed(0)
+    plain, mixed = [], []
+    for _ in range(400):
+        ours, theirs = (
+            torch.multinomial(share, 4, replacement=True, generator=generator)
+            for share in (tilted, shares)
+        )
+        given = sides(steep, ours, theirs)
+        plain.append(log_partition(given) - true)
+        mixed.append(pooled(given, sides(ratio, ours, theirs)) - true)
+    assert torch.stack(mixed).square().mean() < 0.1 * torch.stack(plain).square().mean()
+    assert torch.stack(mixed).mean().abs() < 0.1
 
 
 def test_the_gradient_of_max_entropy_weighs_the_references_answers_by_softmax():
