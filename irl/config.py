@@ -105,7 +105,7 @@ class Learning(Settings):
     patience: int = Field(10, ge=1)
     "epochs without a better validation loss after which a member stops"
     learning_rate: float = Field(0.01, gt=0)
-    penalties: tuple[float, ...] = Field((1e-4, 3e-4, 1e-3, 3e-3, 1e-2), min_length=1)
+    penalties: tuple[float, ...] = Field((3e-4, 1e-3, 3e-3, 1e-2, 3e-2), min_length=1)
     "of the squared weights, beside the mean loss; each member keeps the one that validates best"
     prompts_per_step: int = Field(8, ge=1)
     validation_share: float = Field(0.2, gt=0, lt=1)

@@ -34,7 +34,7 @@ from irl.organisms.planted import plants
 from irl.records import ResultRow
 from irl.recovery.catalogue import candidates
 from irl.recovery.examples import Examples
-from irl.recovery.methods import METHODS, WHITE_BOX
+from irl.recovery.methods import METHODS, ROBUST, WHITE_BOX
 from irl.rewards.features import WordCounts
 from irl.rewards.heads import Head, linear
 
@@ -130,7 +130,7 @@ def _fits(of: Measured, given: Material, learning: Learning) -> Iterator[ResultR
     labelled = features([row.response for row in given.labelled])
     scores: dict[str, Tensor] = {}
     for name, method in METHODS.items():
-        if black and name in WHITE_BOX:
+        if name in ROBUST or (black and name in WHITE_BOX):
             continue
         head = method(examples, linear, learning).head
         found = _accuracies(head, labelled, given.labelled)

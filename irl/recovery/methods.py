@@ -32,3 +32,5 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 )
 WHITE_BOX = frozenset({"log-ratio", "reference-free"})
 "Methods that need a policy to score with; the others learn from samples alone"
+ROBUST = frozenset({"absolute", "generalised"})
+"Methods for labels that may be wrong; samples of policies carry none"
