@@ -41,9 +41,7 @@ Preferences = Annotated[
 ]
 MethodOption = Annotated[
     str | None,
-    typer.Option(
-        "--method", help="Recovery method: log_ratio; bradley-terry and others for samples."
-    ),
+    typer.Option("--method", help="log-ratio; irl recover also: bradley-terry, max-entropy, ..."),
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of sampling and bootstrap.")]
 Out = Annotated[Path | None, typer.Option(help="The run folder; default artifacts/runs/<run_id>.")]

@@ -2,14 +2,17 @@
 
 import typing
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from irl.errors import InputError
 
-Method = Literal["log_ratio"]
+Method = Annotated[
+    Literal["log_ratio"],
+    BeforeValidator(lambda given: "log_ratio" if given == "log-ratio" else given),
+]
 SampleMethod = Literal[
     "bradley-terry",
     "candidates",

@@ -235,3 +235,10 @@ def test_settings_of_recovery_may_stand_in_a_file(tmp_path: Path):
 def test_what_cannot_be_recovered_from_is_refused(given: dict[str, str], words: str):
     with pytest.raises(InputError, match=words):
         recovery_settings(None, [], given)
+
+
+def test_the_method_of_an_audit_may_be_written_either_way():
+    for name in ("log-ratio", "log_ratio"):
+        assert AuditSettings.checked({"aligned": "a", "method": name}).method == "log_ratio"
+    with pytest.raises(InputError, match="log_ratio"):
+        AuditSettings.checked({"aligned": "a", "method": "max-entropy"})
