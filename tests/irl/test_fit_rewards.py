@@ -114,6 +114,7 @@ def ridge(data: Examples, fitted: Fitted, member: int, penalty: float) -> Tensor
     return torch.linalg.solve(gram / n + penalty * torch.eye(4), pull / n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [1e-4, 0.5])
 def test_a_linear_fit_of_log_ratios_is_ridge_regression_on_its_own_prompts(penalty: float):
     """Gradients that pile up over steps, or that see other members, would end elsewhere."""

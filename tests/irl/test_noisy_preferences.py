@@ -11,6 +11,7 @@ from irl.recovery.methods import Method
 from irl.recovery.suspects import agreement, suspects
 from irl.rewards.heads import linear
 
+pytestmark = pytest.mark.slow
 TRUTH = torch.tensor([2.0, -1.5, 1.0, -0.5, 0.0, 0.0, 0.0, 0.0])
 LEARNING = Learning(
     seeds=tuple(range(8)),

@@ -24,6 +24,7 @@ from irl.recovery.fit import Fitted
 from irl.rewards.heads import linear, mlp
 from irl.token_mdp import TokenMDP, along, solve, tokens_of
 
+pytestmark = pytest.mark.slow
 CONSISTENT = {
     "log-ratio": regression.by_log_ratio,
     "bradley-terry": bradley_terry.by_pairs,
@@ -109,14 +110,12 @@ def test_the_scale_is_one_over_beta(name: str, mdp: TokenMDP, exact: Examples):
     assert torch.allclose(slope, torch.tensor(1 / BETA, dtype=torch.float64), rtol=0.05)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_ranks_better_answers_higher(name: str, mdp: TokenMDP, exact: Examples):
     learning = LEARNING.model_copy(update={"epochs": 100})
     assert (distance(METHODS[name](exact, linear, learning), mdp) < 0.3).all()
 
 
-@pytest.mark.slow
 def test_no_method_is_another_one_in_disguise(exact: Examples):
     learning = LEARNING.model_copy(update={"epochs": 60})
     scores = {name: fit(exact, linear, learning) for name, fit in METHODS.items()}

@@ -93,6 +93,7 @@ def test_the_choice_is_written_down_before_labels_are_read(tmp_path: Path):
     assert chosen["constant"] == [False] * 3
 
 
+@pytest.mark.slow
 def test_labels_change_neither_the_fits_nor_the_choice(tmp_path: Path):
     files = samples(tmp_path)
     for name, given in (("with", (preferences(tmp_path),)), ("without", ())):
@@ -103,6 +104,7 @@ def test_labels_change_neither_the_fits_nor_the_choice(tmp_path: Path):
     assert torch.equal(one.head.weights[0], two.head.weights[0])
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_returned_as_it_is(tmp_path: Path):
     settings = SamplesSettings(**samples(tmp_path), **QUICK)
     first = recover_from_samples(settings, tmp_path / "run")
