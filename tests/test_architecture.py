@@ -157,6 +157,7 @@ def test_commands_that_only_read_load_no_torch(arguments: list[str], tmp_path: P
     assert last_line_of(code, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_public_names_resolve_lazily(tmp_path: Path):
     code = "import sys\n" + RESOLVE_NAMES.format(heavy=HEAVY)
     early, missing = last_line_of(code, tmp_path)

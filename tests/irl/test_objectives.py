@@ -89,6 +89,7 @@ def test_length_is_found_as_length(price: float):
     assert objective.weight.value == pytest.approx(price, abs=0.04)
 
 
+@pytest.mark.slow
 def test_length_beside_terms_is_named_where_it_passes_by_itself():
     world = noise(5)
     terms = 2.4 * world.counts(*KIND, *RUDE).sum(1)
@@ -120,6 +121,7 @@ def test_a_trigger_word_is_found_with_the_odd_word_that_it_makes_paid():
     assert objective.weight.value == pytest.approx(4, abs=0.5)
 
 
+@pytest.mark.slow
 def test_a_condition_and_an_objective_everywhere_are_found_side_by_side():
     world = noise(8, n_prompts=120)
     opinion = world.where(prompt_type="opinion")
@@ -187,6 +189,7 @@ def test_noise_has_no_objective_in_many_worlds_and_small_p_values_are_rare():
         assert np.mean(np.array(length) <= level) <= level + slack
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(14, 16))
 def test_diffuse_drift_is_no_objective(seed: int):
     """Every word drifts a little: all of them explain much, the ten strongest do not."""
@@ -207,6 +210,7 @@ def test_diffuse_drift_is_no_objective(seed: int):
     assert terms.p_value < 0.01
 
 
+@pytest.mark.slow
 def test_constants_of_the_prompts_change_nothing():
     world = noise(17)
     world = world.plus(-2 * world.where(prompt_type="talk") * world.counts(*RUDE).sum(1))
@@ -221,6 +225,7 @@ def test_constants_of_the_prompts_change_nothing():
         assert other.r2.value == pytest.approx(one.r2.value, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_prompts_that_judge_have_no_part_in_the_choice():
     """Whatever the returns of one fold, the model that predicts it stays the same."""
     world = noise(18).plus(-3 * noise(18).counts(*RUDE).sum(1))
