@@ -9,9 +9,9 @@ With a an answer of the aligned policy, b one of the reference, r the reward in 
     log_ratio       variance within prompts of r - log pi_A/pi_R
     margin          E[-p(r(a) - r(b))], p(m) = m, twice that below 0 (Ng and Russell 2000)
 
-Every loss is invariant under r + c(x), except the robust ones' scale: all are functions of
-differences within a prompt. The first three know the reward's scale only where both policies give
-answers; `margin` knows no scale at all and needs a bounded reward, since it is homogeneous.
+Every loss is invariant under r + c(x): all are functions of differences within a prompt. The first
+three know the reward's scale only where both policies give answers; `margin` knows no scale at all
+and needs a bounded reward, since it is homogeneous.
 Each returns one number for each member and prompt, the mean over its pairs or answers.
 """
 

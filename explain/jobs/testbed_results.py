@@ -21,9 +21,10 @@ from explain.jobs.result_rows import Making, Measured, counted, mean_over_draws
 from irl.config import Learning
 from irl.distances import centred_distance
 from irl.organisms.token_training import by_dpo, without_kl
-from irl.organisms.token_world import BETA, draw
+from irl.organisms.token_world import BETA, answer_features, draw, every_answer
 from irl.records import ResultRow
 from irl.recovery.examples import Examples
+from irl.recovery.fit import Fitted
 from irl.recovery.methods import METHODS
 from irl.rewards.heads import linear
 from irl.token_mdp import Levels, TokenMDP, along, shaped, solve, tokens_of
@@ -85,6 +86,7 @@ def _identities(mdp: TokenMDP, recipe: ExactRecipe) -> Iterator[ResultRow]:
 
 def _exact(recipe: ExactRecipe) -> Iterator[ResultRow]:
     mdp, learning = draw(recipe.seed, *recipe.exact), Learning(**recipe.exact_learning)
+    features = _features(mdp)
     policies = {
         "exact optimum": solve(mdp, BETA).policy,
         "DPO": by_dpo(mdp, BETA, seed=recipe.seed),
@@ -92,11 +94,10 @@ def _exact(recipe: ExactRecipe) -> Iterator[ResultRow]:
     }
     for case, policy in policies.items():
         of = Measured(f"{case}, exact expectations", [recipe.seed])
-        examples = _all_answers(mdp, policy)
+        examples = every_answer(mdp, policy, features)
         for name, method in METHODS.items():
-            head = method(examples, linear, learning).head
-            away = _distance(mdp, head(_features(mdp).flatten(0, 1)).detach()[:1])
-            yield of.row(name, "centred distance from the true reward", "", counted(float(away), 1))
+            away = _distance(mdp, features, method(examples, linear, learning))
+            yield of.row(name, "centred distance from the true reward", "", counted(away, 1))
             if away > NEAR:
                 sentence = f"{name} does not find the reward here: centred distance {away:.2f}."
                 yield of.row(name, "verdict", "", None, sentence)
@@ -104,71 +105,54 @@ def _exact(recipe: ExactRecipe) -> Iterator[ResultRow]:
 
 def _sampled(recipe: ExactRecipe) -> Iterator[ResultRow]:
     mdp, learning = draw(recipe.seed, *recipe.sampled), Learning(**recipe.learning)
-    policy = solve(mdp, BETA).policy
+    features, policy = _features(mdp), solve(mdp, BETA).policy
     seeds = list(range(recipe.draws))
     for n in recipe.answers:
         of = Measured(f"{n} answers of either policy", seeds)
-        sets = [_some_answers(mdp, policy, n // len(mdp.returns), seed) for seed in seeds]
+        per_prompt = n // len(mdp.returns)
+        sets = [_some_answers(mdp, policy, features, per_prompt, seed) for seed in seeds]
         for name, method in METHODS.items():
             away = []
             for seed, examples in zip(seeds, sets, strict=True):
                 one = learning.model_copy(update={"seeds": (seed,)})
-                head = method(examples, linear, one).head
-                away.append(float(_distance(mdp, head(_features(mdp).flatten(0, 1)).detach())))
+                away.append(_distance(mdp, features, method(examples, linear, one)))
             yield of.row(name, "centred distance from the true reward", "", mean_over_draws(away))
 
 
 def _features(mdp: TokenMDP) -> Tensor:
     """What the true reward is linear in, and much beside, [prompt, response, feature]."""
-    rows = tokens_of(mdp.vocabulary, mdp.horizon)
-    words = torch.nn.functional.one_hot(rows, mdp.vocabulary).float()
-    pairs = rows[:, :-1] * mdp.vocabulary + rows[:, 1:]
-    counted = torch.nn.functional.one_hot(pairs, mdp.vocabulary**2).sum(1).float()
-    twice = words[:, :, :1].sum(1).clamp(max=2)
-    common = torch.cat([words.sum(1), words[:, -1], counted, twice], 1)
-    prompts = torch.arange(len(mdp.returns))
-    asked = (rows[None, :, -1] == prompts[:, None] % mdp.vocabulary).float()
-    return torch.cat([common.expand(len(prompts), -1, -1), asked[..., None]], -1)
+    last, prompts = tokens_of(mdp.vocabulary, mdp.horizon)[:, -1], torch.arange(len(mdp.returns))
+    asked = (last == prompts[:, None] % mdp.vocabulary).float()
+    return torch.cat([answer_features(mdp).expand(len(prompts), -1, -1), asked[..., None]], -1)
 
 
-def _all_answers(mdp: TokenMDP, policy: Levels) -> Examples:
-    """Every answer twice, weighing what either policy gives it."""
-    prompts, n = mdp.returns.shape
-    ratio = along(policy) - along(mdp.reference)
-    shares = torch.cat([along(policy).flatten(), along(mdp.reference).flatten()]).exp()
-    return Examples(
-        _features(mdp).flatten(0, 1).repeat(2, 1),
-        torch.arange(prompts).repeat_interleave(n).repeat(2),
-        torch.arange(2 * prompts * n) < prompts * n,
-        ratio.float().flatten().repeat(2),
-        along(policy).float().flatten().repeat(2),
-        shares.float(),
-    )
-
-
-def _some_answers(mdp: TokenMDP, policy: Levels, per_prompt: int, seed: int) -> Examples:
+def _some_answers(
+    mdp: TokenMDP, policy: Levels, features: Tensor, per_prompt: int, seed: int
+) -> Examples:
     """Samples of both policies to every prompt."""
     generator = torch.Generator().manual_seed(seed)
+    ours, theirs = along(policy), along(mdp.reference)
     drawn = [
-        torch.multinomial(along(side).exp(), per_prompt, replacement=True, generator=generator)
-        for side in (policy, mdp.reference)
+        torch.multinomial(side.exp(), per_prompt, replacement=True, generator=generator)
+        for side in (ours, theirs)
     ]
     prompts = torch.arange(len(mdp.returns))[:, None].expand(-1, per_prompt)
     at = torch.cat([side.flatten() for side in drawn])
     asked = prompts.flatten().repeat(2)
-    ratio = along(policy) - along(mdp.reference)
     return Examples(
-        _features(mdp)[asked, at],
+        features[asked, at],
         asked,
         torch.arange(len(at)) < len(at) // 2,
-        ratio[asked, at].float(),
-        along(policy)[asked, at].float(),
+        (ours - theirs)[asked, at].float(),
+        ours[asked, at].float(),
     )
 
 
-def _distance(mdp: TokenMDP, scores: Tensor) -> Tensor:
-    """From the true reward, by the reference's distribution."""
+def _distance(mdp: TokenMDP, features: Tensor, fitted: Fitted) -> float:
+    """Of the first member from the true reward, by the reference's distribution."""
     prompts, n = mdp.returns.shape
+    with torch.no_grad():
+        scores = fitted.head(features.flatten(0, 1))[0].double()
     prompt = torch.arange(prompts).repeat_interleave(n)
     weights = along(mdp.reference).exp().flatten()
-    return centred_distance(scores[0].double(), mdp.returns.flatten(), prompt, weights)
+    return float(centred_distance(scores, mdp.returns.flatten(), prompt, weights))

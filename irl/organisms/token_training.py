@@ -4,7 +4,10 @@ Both have one logit for each prefix and token, so whatever separates them from t
 training and nothing else.
 """
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 
 from irl.token_mdp import Levels, TokenMDP, along, expectation
 
@@ -16,11 +19,10 @@ def without_kl(mdp: TokenMDP, steps: int = 60) -> Levels:
     logits = [level.clone().requires_grad_() for level in mdp.reference]
     optimiser = torch.optim.SGD(logits, lr=_POLICY_RATE)
     for _ in range(steps):
-        policy = tuple(torch.log_softmax(level, -1) for level in logits)
         optimiser.zero_grad()
-        (-expectation(policy, mdp.returns).sum()).backward()
+        (-expectation(_policy(logits), mdp.returns).sum()).backward()
         optimiser.step()
-    return tuple(torch.log_softmax(level, -1).detach() for level in logits)
+    return tuple(level.detach() for level in _policy(logits))
 
 
 def by_dpo(mdp: TokenMDP, beta: float, pairs: int = 4000, steps: int = 80, seed: int = 0) -> Levels:
@@ -40,9 +42,13 @@ def by_dpo(mdp: TokenMDP, beta: float, pairs: int = 4000, steps: int = 80, seed:
     optimiser = torch.optim.Adam(logits, lr=_DPO_RATE)
     start = along(mdp.reference)
     for _ in range(steps):
-        ratio = along(tuple(torch.log_softmax(level, -1) for level in logits)) - start
+        ratio = along(_policy(logits)) - start
         margins = beta * (ratio.gather(1, chosen) - ratio.gather(1, rejected))
         optimiser.zero_grad()
         torch.nn.functional.softplus(-margins).mean().backward()
         optimiser.step()
-    return tuple(torch.log_softmax(level, -1).detach() for level in logits)
+    return tuple(level.detach() for level in _policy(logits))
+
+
+def _policy(logits: Sequence[Tensor]) -> Levels:
+    return tuple(torch.log_softmax(level, -1) for level in logits)

@@ -14,7 +14,8 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, GPT2Config, PreTrainedModel, PreTrainedTokenizerFast
 
 from irl.organisms.language import BOS, BOT, EOS, PAD, USER, chat_tokenizer
-from irl.token_mdp import Levels, TokenMDP, tokens_of
+from irl.recovery.examples import Examples
+from irl.token_mdp import Levels, TokenMDP, along, tokens_of
 
 PROMPTS, VOCABULARY, HORIZON = 4, 6, 4
 BETA = 0.5
@@ -67,14 +68,52 @@ def prompt_texts(mdp: TokenMDP) -> list[str]:
 
 def response_texts(mdp: TokenMDP) -> list[str]:
     """Every response as text, in the order of the returns."""
+    names = words_of(mdp)
     rows = tokens_of(mdp.vocabulary, mdp.horizon).tolist()
-    return [" ".join(f"w{token}" for token in row) for row in rows]
+    return [" ".join(names[token] for token in row) for row in rows]
+
+
+def words_of(mdp: TokenMDP) -> list[str]:
+    """The tokens as text."""
+    return [f"w{token}" for token in range(mdp.vocabulary)]
+
+
+def answer_features(mdp: TokenMDP) -> Tensor:
+    """Counts of words, the last word, pairs of words, the first two `w0`, [response, feature].
+
+    All of the reward but the rule about the prompt is linear in these.
+    """
+    rows = tokens_of(mdp.vocabulary, mdp.horizon)
+    words = torch.nn.functional.one_hot(rows, mdp.vocabulary).float()
+    pairs = rows[:, :-1] * mdp.vocabulary + rows[:, 1:]
+    counted = torch.nn.functional.one_hot(pairs, mdp.vocabulary**2).sum(1).float()
+    twice = words[:, :, :1].sum(1).clamp(max=2)
+    return torch.cat([words.sum(1), words[:, -1], counted, twice], 1)
+
+
+def every_answer(mdp: TokenMDP, policy: Levels, features: Tensor) -> Examples:
+    """All answers twice, weighing what either policy gives them: means are exact expectations.
+
+    Args:
+        mdp: whose answers.
+        policy: the aligned one.
+        features: of all answers, [prompt, response, feature].
+    """
+    prompts, n = mdp.returns.shape
+    ours, theirs = along(policy).flatten(), along(mdp.reference).flatten()
+    return Examples(
+        features.flatten(0, 1).repeat(2, 1),
+        torch.arange(prompts).repeat_interleave(n).repeat(2),
+        torch.arange(2 * prompts * n) < prompts * n,
+        (ours - theirs).float().repeat(2),
+        ours.float().repeat(2),
+        torch.cat([ours, theirs]).exp().float(),
+    )
 
 
 def tokenizer_of(mdp: TokenMDP) -> PreTrainedTokenizerFast:
     """One token per word."""
-    names = [PAD, BOS, EOS, USER, BOT, *prompt_texts(mdp)]
-    names += [f"w{token}" for token in range(mdp.vocabulary)]
+    names = [PAD, BOS, EOS, USER, BOT, *prompt_texts(mdp), *words_of(mdp)]
     tokenizer = Tokenizer(models.WordLevel({n: i for i, n in enumerate(names)}, PAD))
     a_word = pre_tokenizers.Split(Regex(r"[qw]\d+"), "isolated")  # a prompt and its answer touch
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), a_word])
@@ -96,16 +135,15 @@ def distil(mdp: TokenMDP, policy: Levels, folder: Path, seed: int = 0) -> None:
     with torch.no_grad():
         model.transformer.wpe.weight[1 + mdp.horizon] *= _END_SCALE
     states, ends = _states(mdp, model, tokenizer)
-    end = tokenizer.eos_token_id
     wanted = torch.full((len(states) + 1, len(tokenizer)), -_CERTAIN, dtype=torch.float64)
-    words = tokenizer.convert_tokens_to_ids([f"w{token}" for token in range(mdp.vocabulary)])
+    words = tokenizer.convert_tokens_to_ids(words_of(mdp))
     wanted[:-1, words] = torch.cat([level.flatten(0, 1) for level in policy])
-    wanted[-1, end] = _CERTAIN
+    wanted[-1, tokenizer.eos_token_id] = _CERTAIN
     every = torch.cat([states, ends.mean(0, keepdim=True)])
     head = torch.linalg.lstsq(every, wanted, driver="gelsd").solution
     with torch.no_grad():
         model.lm_head.weight.copy_(head.T.float())
-    model.eval().save_pretrained(folder)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 

@@ -20,7 +20,8 @@ Not identified: c(x).
 import torch
 
 from irl.config import Learning
-from irl.losses import Losses, Sides, bradley_terry, log_partition, mean_over
+from irl.losses import Losses, Sides, log_partition, mean_over
+from irl.recovery.bradley_terry import pairs
 from irl.recovery.examples import Batch, Examples
 from irl.recovery.fit import Aim, Fitted, fit
 from irl.rewards.heads import Form
@@ -28,7 +29,7 @@ from irl.rewards.heads import Form
 
 def by_game(examples: Examples, form: Form, learning: Learning) -> Fitted:
     """Reward and generator in turns; stopped by how well the reward orders held-out pairs."""
-    return fit(examples, form, Aim(game, parts=2, judged_by=_pairs), learning)
+    return fit(examples, form, Aim(game, parts=2, judged_by=pairs), learning)
 
 
 def game(_: Batch, reward: Sides, generator: Sides) -> Losses:
@@ -49,7 +50,3 @@ def _discriminator(reward: Sides, generator: Sides) -> Losses:
 def _generator(reward: Sides, generator: Sides) -> Losses:
     log_tilt = generator.reference - log_partition(generator)[..., None]
     return (generator.tilted * (log_tilt - reward.reference.detach())).sum(-1)
-
-
-def _pairs(_: Batch, reward: Sides, __: Sides) -> Losses:
-    return bradley_terry(reward)

@@ -35,6 +35,6 @@ def by_generalised(examples: Examples, form: Form, learning: Learning) -> Fitted
     return fit(examples, form, Aim(lambda _, scores: generalised(scores)), learning)
 
 
-def pairs(_: Batch, scores: Sides) -> Losses:
-    """The logistic loss of all pairs of a batch."""
+def pairs(_: Batch, scores: Sides, *_others: Sides) -> Losses:
+    """The logistic loss of all pairs of a batch, by the reward; other parts do not count."""
     return bradley_terry(scores)

@@ -73,7 +73,7 @@ class Examples:
         """The answers to some prompts."""
         ours, theirs = self.ours[prompts], self.theirs[prompts]
         rows = torch.cat([ours.flatten(), theirs.flatten()]).clamp(min=0)
-        batch = Batch(prompts, self.features[rows], self._weights(ours), self._weights(theirs))
+        batch = Batch(self.features[rows], self._weights(ours), self._weights(theirs))
         if self.targets is None:
             return batch
         return replace(batch, wanted=batch.sides(self.targets[rows][None]))
@@ -99,7 +99,6 @@ class Examples:
 class Batch:
     """The answers to some prompts, in a form that scores can be laid on."""
 
-    prompts: Int[Tensor, " prompt"]
     features: Float[Tensor, "row feature"]
     "all of the aligned policy's, then all of the reference's; gaps hold some answer"
     ours: Float[Tensor, "prompt ours"]

@@ -3,9 +3,10 @@
     box    maximise E[p(r(a) - r(b))], p(m) = m, 2 m below 0, |w_i| <= 1     (Ng and Russell 2000)
     ball   maximise E[r(a) - r(b)], ||w|| <= 1                               (Abbeel and Ng 2004)
 
-on features in units of their spread within prompts. Both losses are homogeneous: without the bound
-they run away, which a released trainer of this field shows (-55 to -4,779 in 30 epochs). Only the
-order is identified: not the scale, and with the box hardly the weights' relative sizes.
+on features as they are given: what the bound means depends on their units. Both losses are
+homogeneous: without the bound they run away, which a released trainer of this field shows (-55 to
+-4,779 in 30 epochs). Only the order is identified: not the scale, and with the box hardly the
+weights' relative sizes.
 """
 
 import torch
@@ -41,7 +42,7 @@ def _bounded(
 ) -> Fitted:
     if len(form(1, 1, torch.Generator()).weights) > 1:
         raise InputError(
-            "max-margin knows a bound for linear rewards only; give it the form linear or words."
+            "max-margin knows a bound for linear rewards only; give it the form linear."
         )
 
     def loss(_: Batch, scores: Sides) -> Losses:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import get_args
 
-from irl.config import Learning
+from irl.config import Learning, SampleMethod
 from irl.recovery.adversarial import by_game
 from irl.recovery.bradley_terry import by_absolute, by_candidates, by_generalised, by_pairs
 from irl.recovery.examples import Examples
@@ -30,7 +31,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "reference-free": by_reference_free,
     }
 )
-WHITE_BOX = frozenset({"log-ratio", "reference-free"})
+WHITE_BOX = frozenset(METHODS) - frozenset(get_args(SampleMethod))
 "Methods that need a policy to score with; the others learn from samples alone"
 ROBUST = frozenset({"absolute", "generalised"})
 "Methods for labels that may be wrong; samples of policies carry none"

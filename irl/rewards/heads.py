@@ -45,19 +45,20 @@ class Head(nn.Module):
     @classmethod
     def joined(cls, heads: Sequence["Head"]) -> "Head":
         """One head with the members of several of the same sizes."""
-        whole = cls(0, heads[0].sizes, torch.Generator())
-        for name in ("weights", "biases"):
-            parts = zip(*(getattr(head, name) for head in heads), strict=True)
-            setattr(whole, name, nn.ParameterList([torch.cat(part).detach() for part in parts]))
-        return whole
+        layers = zip(*(head.parameters() for head in heads), strict=True)
+        return heads[0].holding([torch.cat(layer).detach() for layer in layers])
 
     def members_at(self, at: Int[Tensor, " some"]) -> "Head":
         """A head of its own with copies of some of the members, in that order."""
-        some = Head(0, self.sizes, torch.Generator())
-        for name in ("weights", "biases"):
-            copies = [part.detach()[at].clone() for part in getattr(self, name)]
-            setattr(some, name, nn.ParameterList(copies))
-        return some
+        return self.holding([layer.detach()[at] for layer in self.parameters()])
+
+    def holding(self, parameters: Sequence[Tensor]) -> "Head":
+        """A head of the same sizes with other members, given in the order of `parameters()`."""
+        head = Head(0, self.sizes, torch.Generator())
+        n = len(self.weights)
+        head.weights = nn.ParameterList(parameters[:n])
+        head.biases = nn.ParameterList(parameters[n:])
+        return head
 
     def squared_weights(self) -> Float[Tensor, " member"]:
         """Sum of the squared weights of each member, biases left out."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from irl.config import Learning
 from irl.distances import centred, centred_distance, correlation
 from irl.errors import InputError
-from irl.organisms.token_world import BETA, draw
+from irl.organisms.token_world import BETA, answer_features, draw, every_answer
 from irl.recovery import (
     adversarial,
     bradley_terry,
@@ -22,7 +22,7 @@ from irl.recovery import (
 from irl.recovery.examples import Examples
 from irl.recovery.fit import Fitted
 from irl.rewards.heads import linear, mlp
-from irl.token_mdp import TokenMDP, along, solve, tokens_of
+from irl.token_mdp import TokenMDP, along, solve
 
 pytestmark = pytest.mark.slow
 CONSISTENT = {
@@ -45,16 +45,6 @@ LEARNING = Learning(
 )
 
 
-def features(mdp: TokenMDP) -> Tensor:
-    """Counts of words, the last word, pairs of words: enough to express the reward."""
-    rows = tokens_of(mdp.vocabulary, mdp.horizon)
-    one_hot = torch.nn.functional.one_hot(rows, mdp.vocabulary).float()
-    bigrams = rows[:, :-1] * mdp.vocabulary + rows[:, 1:]
-    counted = torch.nn.functional.one_hot(bigrams, mdp.vocabulary**2).sum(1).float()
-    first_two = one_hot[:, :, 0].sum(1, keepdim=True).clamp(max=2)
-    return torch.cat([one_hot.sum(1), one_hot[:, -1], counted, first_two], 1)
-
-
 @pytest.fixture(scope="module")
 def mdp() -> TokenMDP:
     world = draw(0, PROMPTS, VOCABULARY, HORIZON)
@@ -68,23 +58,13 @@ def mdp() -> TokenMDP:
 @pytest.fixture(scope="module")
 def exact(mdp: TokenMDP) -> Examples:
     """All answers, as often as either policy gives them."""
-    best = solve(mdp, BETA).policy
-    n = mdp.vocabulary**mdp.horizon
-    shares = [along(policy).exp().float() for policy in (best, mdp.reference)]
-    ratio = (along(best) - along(mdp.reference)).float()
-    return Examples(
-        features(mdp).repeat(2 * PROMPTS, 1),
-        torch.arange(PROMPTS).repeat_interleave(n).repeat(2),
-        torch.arange(2 * PROMPTS * n) < PROMPTS * n,
-        ratio.flatten().repeat(2),
-        along(best).float().flatten().repeat(2),
-        torch.cat([share.flatten() for share in shares]),
-    )
+    features = answer_features(mdp).expand(PROMPTS, -1, -1)
+    return every_answer(mdp, solve(mdp, BETA).policy, features)
 
 
 def distance(fitted: Fitted, mdp: TokenMDP) -> Tensor:
     """From the true reward, by the reference's distribution, for each member."""
-    scores = fitted.head(features(mdp)).detach().double()
+    scores = fitted.head(answer_features(mdp)).detach().double()
     rows = scores.repeat(1, PROMPTS)
     prompt = torch.arange(PROMPTS).repeat_interleave(scores.shape[1])
     weights = along(mdp.reference).exp().flatten()
@@ -101,7 +81,7 @@ def test_with_exact_expectations_the_true_reward_is_recovered(
 
 @pytest.mark.parametrize("name", ["log-ratio", "bradley-terry", "max-entropy", "adversarial"])
 def test_the_scale_is_one_over_beta(name: str, mdp: TokenMDP, exact: Examples):
-    scores = CONSISTENT[name](exact, linear, LEARNING).head(features(mdp)).detach().double()
+    scores = CONSISTENT[name](exact, linear, LEARNING).head(answer_features(mdp)).detach().double()
     weights = along(mdp.reference).exp().flatten()
     prompt = torch.arange(PROMPTS).repeat_interleave(scores.shape[1])
     found = centred(scores.repeat(1, PROMPTS), prompt, weights)
@@ -160,7 +140,7 @@ def test_regression_without_both_policies_is_refused(exact: Examples):
 
 def test_the_generator_really_moves_to_the_aligned_policy(mdp: TokenMDP, exact: Examples):
     fitted = adversarial.by_game(exact, linear, LEARNING)
-    reward, generator = (part(features(mdp)).detach().double() for part in fitted.parts)
+    reward, generator = (part(answer_features(mdp)).detach().double() for part in fitted.parts)
     start = along(mdp.reference)
     made = torch.log_softmax(start + generator[0], -1)
     best = along(solve(mdp, BETA).policy)
