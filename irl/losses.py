@@ -6,11 +6,12 @@ With a an answer of the aligned policy, b one of the reference, r the reward in 
     candidates      E[-log softmax(r(a) among a and all b)]          the same optimum
     max_entropy     log E_b[exp r(b)] - E[r(a)]                      the same optimum; its gradient
                     E_b[w grad r] - E_a[grad r], w = softmax of r over the reference's answers
+    contrastive     the same model, log Z as what tells best who wrote an answer; the same optimum
     log_ratio       variance within prompts of r - log pi_A/pi_R
     margin          E[-p(r(a) - r(b))], p(m) = m, twice that below 0 (Ng and Russell 2000)
 
 Every loss is invariant under r + c(x): all are functions of differences within a prompt. The first
-three know the reward's scale only where both policies give answers; `margin` knows no scale at all
+four know the reward's scale only where both policies give answers; `margin` knows no scale at all
 and needs a bounded reward, since it is homogeneous.
 Each returns one number for each member and prompt, the mean over its pairs or answers.
 """
@@ -24,6 +25,8 @@ from torch import Tensor
 Losses = Float[Tensor, "member prompt"]
 _RUIN = torch.finfo(torch.float32).min / 4
 "Log-weight of what is not there"
+_HALVINGS = 30
+"Of the range of the rewards of a prompt: beyond the precision of float32"
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,42 @@ def pooled(scores: Sides, log_ratio: Sides) -> Losses:
     ]
     total: Tensor = torch.cat(mixed, -1).logsumexp(-1)
     return total
+
+
+def contrastive(scores: Sides) -> Losses:
+    """Noise-contrastive loss of P(y|x) = pi_ref(y|x) exp(r) / Z (Gutmann and Hyvarinen 2010).
+
+        sum_a -log s(a) + sum_b -log(1 - s(b)), over n_A;   s = sigmoid(r - log Z + log n_A/n_R)
+
+    with log Z at its minimum, where the s of all answers sum to n_A. The gradient is that of the
+    likelihood,
+
+        sum over all answers of w grad r - E_a[grad r],   w = exp(r) / (n_A exp(r) + n_R Z)
+
+    with importance weights for the mixture of both policies, in which the model stands for the
+    aligned one (1611.03852): none exceeds 1 / n_A, where `max_entropy` from the reference's answers
+    alone soon rests on one of them.
+    """
+    odds = scores.ours.sum(-1).log() - scores.theirs.sum(-1).log()
+    shift = (odds - _fitted_log_z(scores, odds))[..., None]
+    ours = torch.nn.functional.softplus(-(scores.aligned + shift)) * scores.ours
+    theirs = torch.nn.functional.softplus(scores.reference + shift) * scores.theirs
+    return (ours.sum(-1) + theirs.sum(-1)) / scores.ours.sum(-1)
+
+
+@torch.no_grad()
+def _fitted_log_z(scores: Sides, odds: Tensor) -> Losses:
+    """By bisection: at the lowest reward too many answers are given to the aligned policy."""
+    rewards = torch.cat([scores.aligned, scores.reference], -1)
+    there = torch.cat([scores.ours, scores.theirs], -1)
+    low = rewards.masked_fill(there == 0, torch.inf).amin(-1)
+    high = rewards.masked_fill(there == 0, -torch.inf).amax(-1)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        given = (torch.sigmoid(rewards + (odds - middle)[..., None]) * there).sum(-1)
+        too_many = given > scores.ours.sum(-1)
+        low, high = torch.where(too_many, middle, low), torch.where(too_many, high, middle)
+    return (low + high) / 2
 
 
 def log_partition(scores: Sides) -> Losses:

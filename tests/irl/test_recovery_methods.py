@@ -1,6 +1,7 @@
 """Every recovery method against the exact truth of a token MDP."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -88,6 +89,17 @@ def test_the_scale_is_one_over_beta(name: str, mdp: TokenMDP, exact: Examples):
     true = centred(mdp.returns.flatten(), prompt, weights)
     slope = (weights * found * true).sum(-1) / (weights * true * true).sum()
     assert torch.allclose(slope, torch.tensor(1 / BETA, dtype=torch.float64), rtol=0.05)
+
+
+def test_max_entropy_finds_the_reward_and_its_scale_from_answers_alone(
+    mdp: TokenMDP, exact: Examples
+):
+    bare = replace(exact, targets=None, log_policy=None)
+    fitted = max_entropy.by_likelihood(bare, linear, LEARNING)
+    assert (distance(fitted, mdp) < 0.02).all()
+    effective, answers = max_entropy.effective_answers(fitted, exact)
+    assert answers == VOCABULARY**HORIZON
+    assert 1 < effective < answers
 
 
 @pytest.mark.parametrize("name", METHODS)
