@@ -6,7 +6,7 @@ from pathlib import Path
 from explain.report import estimate, found_in_words
 from explain.words import printable
 from irl.errors import RunError
-from irl.records import Accuracy, AuditReport, Recovery, RecoveryReport
+from irl.records import Accuracy, AuditReport, Recovery, RecoveryReport, WordsVerdict
 from irl.runs import read_record, read_run
 
 TERMS_SHOWN = 10
@@ -97,6 +97,8 @@ def recovery_summary(report: RecoveryReport) -> str:
         f"                   P(aligned above reference) {estimate(report.fit.membership_auc)}",
         *(line for row in report.accuracy for line in _agreement(row)),
         *_seeds(report.recovery),
+        *_words(report.words),
+        *(f"Caveat             {caveat.text}" for caveat in report.caveats),
     ]
     return "\n".join(printable(line) for line in lines)
 
@@ -114,3 +116,15 @@ def _seeds(found: Recovery | None) -> Iterator[str]:
             f"                   pair accuracy {found.mean:.3f} on average (sd {found.sd:.3f}, "
             f"{found.min:.3f} to {found.max:.3f}), {found.sign_flip_share:.0%} rank in reverse"
         )
+
+
+def _words(found: WordsVerdict | None) -> Iterator[str]:
+    """Would the words be called an objective?"""
+    if found is None:
+        return
+    yield f"Strongest words    {', '.join(found.terms) or 'none'}"
+    judged = "an objective" if found.objective else "not enough for an objective"
+    yield (
+        f"                   explain {estimate(found.r2)} of the log-ratio's variance, "
+        f"{estimate(found.sd_nats)} nats, on other prompts (p {found.p_value:.4f}): {judged}"
+    )

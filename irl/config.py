@@ -163,6 +163,8 @@ class HeadSettings(Settings):
 class PairHeadSettings(ScoreSettings, HeadSettings):
     """What recovering such a reward from a pair needs."""
 
+    deciding: Deciding = Deciding()
+
 
 class RecoverSettings(ScoreSettings):
     """What recovering a reward needs."""

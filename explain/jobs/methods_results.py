@@ -25,17 +25,17 @@ from irl.bootstrap import codes
 from irl.config import Fitting, Learning
 from irl.data import LabelledResponse, read_preferences
 from irl.distances import centred_distance
-from irl.evaluation.accuracy import couples
+from irl.evaluation.accuracy import Labels, pair_shares
 from irl.evaluation.spread import Spread, spread
 from irl.jobs.agreement import labels_of
+from irl.jobs.learning import Answered
 from irl.jobs.organisms import bed_folder
 from irl.organisms.bed import Bed
 from irl.organisms.planted import plants
 from irl.records import ResultRow
-from irl.recovery.catalogue import candidates
-from irl.recovery.examples import Examples
+from irl.recovery.catalogue import frequent_words
+from irl.recovery.max_entropy import effective_answers
 from irl.recovery.methods import METHODS, ROBUST, WHITE_BOX
-from irl.rewards.features import WordCounts
 from irl.rewards.heads import Head, linear
 
 
@@ -59,27 +59,16 @@ class MethodsRecipe(BaseModel):
 class Material:
     """Answers of both policies, and labelled answers to other prompts."""
 
-    texts: list[str]
-    prompt: NDArray[np.int64]
-    aligned: NDArray[np.bool_]
-    log_ratio: NDArray[np.float64]
-    log_policy: NDArray[np.float64]
-    "under the aligned policy"
+    answered: Answered
     labelled: list[LabelledResponse]
 
-    def first(self, n: int) -> "Material":
+    def samples(self, n: int) -> "Material":
         """The prompts that hold the first n answers of either policy, as samples alone."""
-        ours = np.cumsum(np.bincount(self.prompt, weights=self.aligned))
-        kept = ours[self.prompt] <= n
-        texts = [text for text, keep in zip(self.texts, kept, strict=True) if keep]
-        return replace(
-            self,
-            texts=texts,
-            prompt=self.prompt[kept],
-            aligned=self.aligned[kept],
-            log_ratio=self.log_ratio[kept],
-            log_policy=self.log_policy[kept],
-        )
+        given = self.answered
+        ours = np.cumsum(np.bincount(given.prompt, weights=given.aligned))
+        kept = ours[given.prompt] <= n
+        texts = [text for text, keep in zip(given.texts, kept, strict=True) if keep]
+        return replace(self, answered=Answered(texts, given.prompt[kept], given.aligned[kept]))
 
 
 def method_rows(recipe: MethodsRecipe, making: Making) -> list[ResultRow]:
@@ -94,53 +83,54 @@ def method_rows(recipe: MethodsRecipe, making: Making) -> list[ResultRow]:
         labels = bed.root / plant.name / "heldout_preferences.jsonl"
         if attempt.outcome is None or not labels.is_file():
             continue
-        material = _material(making.folder / f"seed-{recipe.seed}-{plant.name}", labels)
+        answered, _ = audited_answers(making.folder / f"seed-{recipe.seed}-{plant.name}")
+        material = Material(answered, list(read_preferences(str(labels)).rows))
         for box, given in (
             ("white box", material),
-            ("black box", material.first(recipe.black_box)),
+            ("black box", material.samples(recipe.black_box)),
         ):
             making.say(f"{plant.name}, {box}")
             rows += _fits(Measured(f"{plant.name}, {box}", [recipe.seed]), given, learning)
     return rows
 
 
-def _material(run: Path, labels: Path) -> Material:
-    names = ["prompt_id", "response", "source", "log_ratio_nats", "aligned_nats"]
+def audited_answers(run: Path) -> tuple[Answered, NDArray[np.int64]]:
+    """What a finished audit drew, and the fold of each answer."""
+    names = ["prompt_id", "response", "source", "log_ratio_nats", "aligned_nats", "fold"]
     table = pq.read_table(run / "responses.parquet", columns=names).to_pydict()
-    return Material(
+    answered = Answered(
         table["response"],
         codes(table["prompt_id"]),
         np.array([source == "aligned" for source in table["source"]]),
         np.array(table["log_ratio_nats"]),
         np.array(table["aligned_nats"]),
-        list(read_preferences(str(labels)).rows),
     )
+    return answered, np.array(table["fold"])
 
 
 def _fits(of: Measured, given: Material, learning: Learning) -> Iterator[ResultRow]:
-    black = of.case.endswith("black box")
-    features = WordCounts(tuple(candidates(given.texts, 1, Fitting())))
-    examples = Examples(
-        features(given.texts),
-        torch.from_numpy(given.prompt),
-        torch.from_numpy(given.aligned),
-        None if black else torch.from_numpy(given.log_ratio).float(),
-        None if black else torch.from_numpy(given.log_policy).float(),
-    )
+    answered = given.answered
+    features = frequent_words(answered.texts, Fitting())
+    examples = answered.examples(features(answered.texts))
+    labels = labels_of("", given.labelled, [0] * len(given.labelled))
     labelled = features([row.response for row in given.labelled])
     scores: dict[str, Tensor] = {}
     for name, method in METHODS.items():
-        if name in ROBUST or (black and name in WHITE_BOX):
+        if name in ROBUST or (answered.log_ratio is None and name in WHITE_BOX):
             continue
-        head = method(examples, linear, learning).head
-        found = _accuracies(head, labelled, given.labelled)
+        fitted = method(examples, linear, learning)
+        found = _accuracies(fitted.head, labelled, labels)
         yield of.row(name, "pair accuracy, mean of seeds", "share", mean_over_draws(found))
         about: Spread = spread(found)
         yield of.row(name, "pair accuracy, worst seed", "share", counted(about.min, about.n))
         flips = counted(round(about.sign_flip_share * about.n), about.n)
         yield of.row(name, "seeds that rank in reverse", "count", flips)
+        if name == "max-entropy":
+            carrying, answers = effective_answers(fitted, examples)
+            effective = counted(carrying, round(answers))
+            yield of.row(name, "effective sample size, to a prompt", "answers", effective)
         with torch.no_grad():
-            scores[name] = head(examples.features)[0].double()
+            scores[name] = fitted.head(examples.features)[0].double()
     apart = {
         (one, two): float(centred_distance(scores[one], scores[two], examples.prompt))
         for one, two in combinations(scores, 2)
@@ -150,12 +140,8 @@ def _fits(of: Measured, given: Material, learning: Learning) -> Iterator[ResultR
     yield of.row(said, "smallest distance of two methods", "", counted(apart[nearest], 1))
 
 
-def _accuracies(head: Head, features: Tensor, rows: list[LabelledResponse]) -> list[float]:
-    """Share of labelled pairs that each member ranks as labelled, ties one half."""
-    labels = labels_of("", rows, [0] * len(rows))
-    better, worse = couples(labels.pair, labels.label)
+def _accuracies(head: Head, features: Tensor, labels: Labels) -> list[float]:
+    """Share of labelled pairs that each member ranks as labelled."""
     with torch.no_grad():
-        scores = head(features).numpy()
-    margins = scores[:, better] - scores[:, worse]
-    wins = (margins > 0) + 0.5 * (margins == 0)
-    return [float(share) for share in wins.mean(1)]
+        shares = pair_shares(head(features).numpy().astype(np.float64), labels)
+    return [float(share) for share in shares]

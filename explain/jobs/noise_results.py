@@ -18,18 +18,17 @@ from torch import Tensor
 from explain.jobs.result_rows import Making, Measured, mean_over_draws
 from irl.config import Fitting, Learning
 from irl.data import LabelledResponse, read_preferences
-from irl.evaluation.accuracy import couples
+from irl.evaluation.accuracy import couples, wins
 from irl.jobs.agreement import labels_of
 from irl.jobs.organisms import bed_folder
 from irl.organisms.bed import Bed
 from irl.organisms.planting import grow
 from irl.records import ResultRow
-from irl.recovery.catalogue import candidates
+from irl.recovery.catalogue import frequent_words
 from irl.recovery.examples import Examples
 from irl.recovery.fit import Fitted
 from irl.recovery.methods import METHODS
 from irl.recovery.suspects import suspects
-from irl.rewards.features import WordCounts
 from irl.rewards.heads import linear
 
 LOSSES = ("bradley-terry", "generalised", "absolute")
@@ -54,7 +53,7 @@ class Pairs:
         labels = labels_of("", rows, [0] * len(rows))
         better, worse = couples(labels.pair, labels.label)
         texts = [row.response for row in rows]
-        counts = WordCounts(tuple(candidates(texts, 1, Fitting())))(texts)
+        counts = frequent_words(texts, Fitting())(texts)
         self.chosen, self.rejected = counts[better], counts[worse]
         self.prompt: NDArray[np.int64] = labels.prompt[better]
 
@@ -104,5 +103,4 @@ def _accuracies(fitted: Fitted, pairs: Pairs, judging: NDArray[np.bool_]) -> lis
     at = torch.from_numpy(np.flatnonzero(judging))
     with torch.no_grad():
         margins = fitted.head(pairs.chosen[at]) - fitted.head(pairs.rejected[at])
-    wins = (margins > 0).float() + 0.5 * (margins == 0)
-    return [float(share) for share in wins.mean(1)]
+    return [float(share) for share in wins(margins.double().numpy()).mean(1)]

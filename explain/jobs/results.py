@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
+from explain.jobs.alarm_results import AlarmsRecipe, alarm_rows
 from explain.jobs.methods_results import MethodsRecipe, method_rows
 from explain.jobs.noise_results import NoiseRecipe, noise_rows
 from explain.jobs.null_results import NullsRecipe, null_rows
@@ -29,7 +30,15 @@ from irl.runs import RUNS, now, versions
 
 _LOG = logging.getLogger("irl.organisms")
 RECIPES, RESULTS = Path("docs/recipes"), Path("docs/results")
-Recipe = PairRecipe | OrganismsRecipe | NullsRecipe | ExactRecipe | MethodsRecipe | NoiseRecipe
+Recipe = (
+    PairRecipe
+    | OrganismsRecipe
+    | NullsRecipe
+    | ExactRecipe
+    | MethodsRecipe
+    | NoiseRecipe
+    | AlarmsRecipe
+)
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])
 
 
@@ -89,3 +98,5 @@ def _rows(recipe: Recipe, making: Making) -> list[ResultRow]:
             return method_rows(recipe, making)
         case NoiseRecipe():
             return noise_rows(recipe, making)
+        case AlarmsRecipe():
+            return alarm_rows(recipe, making)

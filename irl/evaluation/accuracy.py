@@ -98,9 +98,24 @@ def couples(groups: Codes, label: Array) -> tuple[Codes, Codes]:
     return np.concatenate(better), np.concatenate(worse)
 
 
+def wins(differences: Array) -> Array:
+    """1 where the better one scores higher, 1/2 where they tie."""
+    won: Array = (differences > 0) + 0.5 * (differences == 0)
+    return won
+
+
+def pair_shares(scores: Array, labels: Labels) -> Array:
+    """Pair accuracy of scores [scorer, response], [scorer]; NaN without pairs."""
+    better, worse = couples(labels.pair, labels.label)
+    if not len(better):
+        return np.full(len(scores), np.nan)
+    shares: Array = wins(scores[:, better] - scores[:, worse]).mean(1)
+    return shares
+
+
 def _share_of_wins(difference: Array, cluster: Codes, seed: int) -> Estimate | None:
-    wins = (difference > 0) + 0.5 * (difference == 0)
-    columns = np.stack([wins, np.ones_like(wins)], axis=1)
+    won = wins(difference)
+    columns = np.stack([won, np.ones_like(won)], axis=1)
     return share(from_sums(columns, _renumber(cluster), ratio, seed=seed))
 
 

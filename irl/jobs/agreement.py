@@ -20,7 +20,7 @@ from irl.policies.template import as_chat, encode_response
 from irl.records import Accuracy
 from irl.rewards.conditions import TypedPrompt
 from irl.rewards.head_reward import HeadReward
-from irl.rewards.terms import TermReward
+from irl.rewards.stored import Reward
 from irl.runs import RunFolder
 from irl.tensors import TokenSequence
 
@@ -46,7 +46,7 @@ def read_labels(sources: Sequence[str]) -> list[Table[LabelledResponse]]:
 def agreement(
     run: RunFolder,
     pair: PolicyPair,
-    reward: TermReward | HeadReward,
+    reward: Reward,
     tables: Sequence[Table[LabelledResponse]],
     settings: ScoreSettings,
     progress: Progress,
@@ -73,9 +73,7 @@ def agreement(
     return Agreement(rows, refused, untyped)
 
 
-def recovered_scores(
-    reward: TermReward | HeadReward, rows: Sequence[LabelledResponse]
-) -> NDArray[np.float64]:
+def recovered_scores(reward: Reward, rows: Sequence[LabelledResponse]) -> NDArray[np.float64]:
     """The recovered reward of labelled responses to their own prompts."""
     texts = [row.response for row in rows]
     if isinstance(reward, HeadReward):
@@ -85,7 +83,7 @@ def recovered_scores(
     return scores
 
 
-def without_type(reward: TermReward | HeadReward, rows: Sequence[LabelledResponse]) -> int:
+def without_type(reward: Reward, rows: Sequence[LabelledResponse]) -> int:
     """How many rows lack the prompt type that the reward asks for."""
     if isinstance(reward, HeadReward):
         return 0

@@ -6,28 +6,32 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
+from torch import Tensor
 
 from irl.bootstrap import codes
-from irl.config import HeadSettings
+from irl.config import Fitting, HeadSettings
 from irl.data import LabelledResponse, Table
-from irl.errors import InputError
-from irl.evaluation.accuracy import accuracy
+from irl.evaluation.accuracy import Labels, pair_shares
 from irl.evaluation.auc import grouped_auc
 from irl.evaluation.fit import fit
+from irl.evaluation.held_out import Evidence
 from irl.evaluation.spread import Spread, spread
 from irl.jobs.agreement import labels_of
 from irl.records import Accuracy, Fit, Recovery
-from irl.recovery.catalogue import candidates
+from irl.recovery.catalogue import Catalogue, frequent_words
 from irl.recovery.consensus import Consensus, consensus
 from irl.recovery.examples import Examples
 from irl.recovery.fit import Fitted
+from irl.recovery.max_entropy import effective_answers
 from irl.recovery.methods import METHODS
 from irl.rewards.features import WordCounts
 from irl.rewards.head_reward import HeadReward
 from irl.rewards.heads import linear, mlp
 from irl.rewards.words import words
 from irl.runs import RunFolder, file_sha256
+from irl.within import centred
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,25 @@ class Answered:
     left_out: int = 0
     "samples of prompts that only one policy answered"
 
+    def examples(self, features: Float[Tensor, "row feature"]) -> Examples:
+        """The answers as what a reward is fitted to."""
+        return Examples(
+            features,
+            torch.tensor(self.prompt),
+            torch.tensor(self.aligned),
+            None if self.log_ratio is None else torch.tensor(self.log_ratio).float(),
+            None if self.log_policy is None else torch.tensor(self.log_policy).float(),
+        )
+
+    def evidence(self, fold: NDArray[np.int64], fitting: Fitting) -> tuple[Evidence, Examples]:
+        """The same answers for `irl.evaluation.method_words`; log-ratios must be known."""
+        assert self.log_ratio is not None
+        catalogue = Catalogue.of(self.texts, self.prompt, fitting)
+        fold = np.unique(fold, return_inverse=True)[1]
+        y, n_folds = centred(self.log_ratio, self.prompt), int(fold.max()) + 1
+        counts = WordCounts(catalogue.terms[: catalogue.n_words])(self.texts)
+        return Evidence(catalogue, y, fold, n_folds, fitting), self.examples(counts)
+
 
 @dataclass(frozen=True)
 class Learnt:
@@ -52,6 +75,7 @@ class Learnt:
     reward: HeadReward
     choice: Consensus
     fit: Fit
+    status: str
 
 
 def learn(run: RunFolder, answered: Answered, settings: HeadSettings, seed: int) -> Learnt:
@@ -60,25 +84,15 @@ def learn(run: RunFolder, answered: Answered, settings: HeadSettings, seed: int)
     Raises:
         InputError: no word is frequent enough, or there are too few answers.
     """
-    features = WordCounts(tuple(candidates(answered.texts, 1, settings.fitting)))
-    if not features.terms:
-        raise InputError(
-            f"No word stands in {settings.fitting.min_responses} of the {len(answered.texts)} "
-            "samples; give more samples, or lower --set fitting.min_responses."
-        )
-    examples = Examples(
-        features(answered.texts),
-        torch.tensor(answered.prompt),
-        torch.tensor(answered.aligned),
-        None if answered.log_ratio is None else torch.tensor(answered.log_ratio).float(),
-        None if answered.log_policy is None else torch.tensor(answered.log_policy).float(),
-    )
+    features = frequent_words(answered.texts, settings.fitting)
+    examples = answered.examples(features(answered.texts))
     form = linear if settings.form == "linear" else mlp()
     fitted = METHODS[settings.method](examples, form, settings.learning)
     choice = choose(run, fitted, examples)
     reward = HeadReward(features, fitted.head, choice.chosen)
     reward.save(run.path / "reward", "head", method=settings.method, seeds=settings.learning.seeds)
-    return Learnt(reward, choice, held_out_fit(reward, fitted, examples, seed))
+    figures = held_out_fit(reward, fitted, examples, seed)
+    return Learnt(reward, choice, figures, _status(settings, choice, fitted, examples))
 
 
 def choose(run: RunFolder, fitted: Fitted, examples: Examples) -> Consensus:
@@ -107,30 +121,14 @@ def held_out_fit(reward: HeadReward, fitted: Fitted, examples: Examples, seed: i
     return fit(scores, log_ratio, aligned, prompt, seed)
 
 
-def held_against(
-    reward: HeadReward, tables: Sequence[Table[LabelledResponse]], seed: int
-) -> tuple[list[Accuracy], list[Spread]]:
-    """Agreement of the chosen member with labels, and the pair accuracy of all members."""
-    rows, spreads = [], []
-    for table in tables:
-        texts = [row.response for row in table.rows]
-        lengths = [len(words(text)) for text in texts]
-        labels = labels_of(Path(table.source).name, table.rows, lengths)
-        members = reward.members(texts).numpy().astype(np.float64)
-        found = [accuracy("recovered", scores, labels, seed) for scores in members]
-        rows.append(found[reward.chosen])
-        pairs = [row.preference for row in found]
-        if all(pairs):
-            spreads.append(spread([pair.value for pair in pairs if pair]))
-    return rows, spreads
-
-
 def over_seeds(
-    settings: HeadSettings, learnt: Learnt, rows: Sequence[Accuracy], spreads: Sequence[Spread]
+    settings: HeadSettings,
+    learnt: Learnt,
+    rows: Sequence[Accuracy],
+    tables: Sequence[Table[LabelledResponse]],
 ) -> Recovery:
     """What the seeds say together; the first source of labels speaks for accuracy."""
-    constant = int(learnt.choice.constant.sum())
-    about = spreads[0] if spreads else None
+    about = members_spread(learnt.reward, tables[0]) if tables else None
     return Recovery(
         method=settings.method,
         seeds=len(settings.learning.seeds),
@@ -142,8 +140,21 @@ def over_seeds(
         min=about.min if about else None,
         max=about.max if about else None,
         sign_flip_share=about.sign_flip_share if about else None,
-        status=f"{constant} fits are constant" if constant else "fitted",
+        status=learnt.status,
     )
+
+
+def members_spread(reward: HeadReward, table: Table[LabelledResponse]) -> Spread | None:
+    """The pair accuracy of all members; None without pairs."""
+    members = reward.members([row.response for row in table.rows]).numpy().astype(np.float64)
+    shares = pair_shares(members, labels_in(table))
+    return None if np.isnan(shares).any() else spread(shares.tolist())
+
+
+def labels_in(table: Table[LabelledResponse]) -> Labels:
+    """Labels of responses that are not tokenised: their length is counted in words."""
+    lengths = [len(words(row.response)) for row in table.rows]
+    return labels_of(Path(table.source).name, table.rows, lengths)
 
 
 def unread(sources: Sequence[str]) -> dict[str, str]:
@@ -152,3 +163,15 @@ def unread(sources: Sequence[str]) -> dict[str, str]:
         source: file_sha256(Path(source)) if Path(source).is_file() else source
         for source in sources
     }
+
+
+def _status(settings: HeadSettings, choice: Consensus, fitted: Fitted, examples: Examples) -> str:
+    constant = int(choice.constant.sum())
+    said = [f"{constant} fits are constant" if constant else "fitted"]
+    if settings.method == "max-entropy":
+        carrying, answers = effective_answers(fitted, examples)
+        said.append(
+            f"its importance weights rest on {carrying:.1f} of {answers:.0f} answers of the "
+            "reference to a prompt"
+        )
+    return "; ".join(said)

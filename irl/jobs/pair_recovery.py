@@ -4,27 +4,31 @@ As from samples alone (irl/jobs/samples_recovery.py), with the answers drawn her
 their log-ratios: the method `log-ratio` is fitted to these, and every method is held against them.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from irl.config import PairHeadSettings
 from irl.engine.shards import Progress, silent
+from irl.evaluation.method_words import judged_words
 from irl.jobs.agreement import agreement, read_labels
 from irl.jobs.clock import Clock
-from irl.jobs.learning import Answered, held_against, learn, over_seeds, unread
+from irl.jobs.learning import Answered, learn, over_seeds, unread
 from irl.jobs.recovery import RecoveredRun
 from irl.jobs.scoring import (
     input_hashes,
     prompts_of,
     sample_and_score,
-    say_finished,
     write_tables,
 )
 from irl.policies.pair import load_pair
 from irl.policies.quiet import quiet_libraries
-from irl.records import RecoveryReport
-from irl.runs import open_run, read_record
+from irl.records import Caveat, RecoveryReport, WordsVerdict
+from irl.recovery.methods import METHODS
+from irl.rewards.heads import linear
+from irl.runs import open_run
 
 
 def recover_from_pair(
@@ -47,25 +51,75 @@ def recover_from_pair(
     inputs = input_hashes(pair, prompts) | unread(settings.preferences)
     run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
-        say_finished(run)
-        return RecoveredRun(run, read_record(run.path / "recovery.json", RecoveryReport))
+        return RecoveredRun.as_it_is(run)
     sampled = sample_and_score(run, pair, prompts, settings, Clock(), progress)
     answers = sampled.answers
     log_policy = np.array([row.sum() for row in answers.aligned_nats])
     answered = Answered(answers.texts, answers.prompt, answers.aligned, answers.returns, log_policy)
     learnt = learn(run, answered, settings, settings.seed)
+    words = word_verdict(answered, answers.fold(settings.fitting.n_folds), settings)
     labels = read_labels(settings.preferences)
     agreed = agreement(run, pair, learnt.reward, labels, settings, progress)
-    _, spreads = held_against(learnt.reward, labels, settings.seed)
     recovered = [row for row in agreed.rows if row.scorer == "recovered"]
     report = RecoveryReport(
         run_id=run.run_id,
         n_terms=len(learnt.reward.features.terms),
         fit=learnt.fit,
         accuracy=agreed.rows,
-        recovery=over_seeds(settings, learnt, recovered, spreads),
+        recovery=over_seeds(settings, learnt, recovered, labels),
+        words=words,
+        caveats=tuple(_caveats(settings, words, sampled.counts["truncated_responses"])),
     )
     write_tables(run, answers, None)
-    run.write_text("recovery.json", report.model_dump_json(indent=1) + "\n")
-    run.finish(sampled.counts)
-    return RecoveredRun(run, report)
+    return RecoveredRun.written(run, report, sampled.counts)
+
+
+def word_verdict(
+    answered: Answered, fold: NDArray[np.int64], settings: PairHeadSettings
+) -> WordsVerdict | None:
+    """What the audit would say of the method's strongest words; one seed stands for all."""
+    if settings.form != "linear":
+        return None
+    method, seed = METHODS[settings.method], settings.learning.seeds[:1]
+    learning = settings.learning.model_copy(update={"seeds": seed})
+    evidence, examples = answered.evidence(fold, settings.fitting)
+    found = judged_words(
+        lambda part: method(part, linear, learning).head,
+        evidence,
+        examples,
+        settings.deciding,
+        settings.seed,
+    )
+    if found is None:
+        return None
+    return WordsVerdict(
+        objective=found.found,
+        terms=list(found.terms),
+        r2=found.r2,
+        sd_nats=found.sd_nats,
+        p_value=found.p_value,
+    )
+
+
+def _caveats(
+    settings: PairHeadSettings, words: WordsVerdict | None, truncated: int
+) -> Iterator[Caveat]:
+    if words is None:
+        yield Caveat(
+            code="no-verdict",
+            text="Whether this reward is more than any fine-tune would give was not judged: that "
+            "takes a linear reward on counts of words and more than a few prompts; `irl audit` "
+            "judges the pair.",
+        )
+    if settings.method == "reference-free":
+        yield Caveat(
+            code="reference-free",
+            text="The reference-free method takes what the reference likes for reward; where the "
+            "reference is at hand, log-ratio does not.",
+        )
+        if truncated:
+            yield Caveat(
+                code="truncated-answers",
+                text=f"{truncated} answers end at max_new_tokens; the value of the state that they "
+                "end in is left out of their reward.",
+            )

@@ -1,5 +1,6 @@
 """The job `irl recover`: an explicit reward from a pair, without judging it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,9 +24,7 @@ from irl.policies.quiet import quiet_libraries
 from irl.records import Accuracy, Fit, RecoveryReport
 from irl.recovery.catalogue import Conditioned
 from irl.recovery.log_ratio import TermFit, fit_terms
-from irl.rewards.head_reward import HeadReward
-from irl.rewards.stored import load_reward
-from irl.rewards.terms import TermReward
+from irl.rewards.stored import Reward, load_reward
 from irl.runs import RunFolder, open_run, read_record
 
 
@@ -36,8 +35,23 @@ class RecoveredRun:
     run: RunFolder
     report: RecoveryReport
 
+    @classmethod
+    def as_it_is(cls, run: RunFolder) -> "RecoveredRun":
+        """A run that was finished before; says so."""
+        say_finished(run)
+        return cls(run, read_record(run.path / "recovery.json", RecoveryReport))
+
+    @classmethod
+    def written(
+        cls, run: RunFolder, report: RecoveryReport, counts: Mapping[str, int]
+    ) -> "RecoveredRun":
+        """Write the report, and finish the run."""
+        run.write_text("recovery.json", report.model_dump_json(indent=1) + "\n")
+        run.finish(counts)
+        return cls(run, report)
+
     @cached_property
-    def reward(self) -> TermReward | HeadReward:
+    def reward(self) -> Reward:
         """The reward, callable on texts."""
         return load_reward(self.run.path / "reward")
 
@@ -62,16 +76,13 @@ def recover_terms(
     inputs = input_hashes(pair, prompts, labels)
     run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
-        say_finished(run)
-        return RecoveredRun(run, read_record(run.path / "recovery.json", RecoveryReport))
+        return RecoveredRun.as_it_is(run)
     sampled = sample_and_score(run, pair, prompts, settings, Clock(), progress)
     term_fit = fit_reward(run, sampled.answers, settings)
     agreed = agreement(run, pair, term_fit.reward, labels, settings, progress)
     report = _report(run, term_fit, fit_figures(term_fit, sampled.answers, settings), agreed.rows)
     write_recovered(run, sampled.answers, term_fit, settings)
-    run.write_text("recovery.json", report.model_dump_json(indent=1) + "\n")
-    run.finish(sampled.counts)
-    return RecoveredRun(run, report)
+    return RecoveredRun.written(run, report, sampled.counts)
 
 
 def fit_reward(

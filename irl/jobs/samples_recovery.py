@@ -17,16 +17,17 @@ from numpy.typing import NDArray
 
 from irl.bootstrap import codes
 from irl.config import SamplesSettings
-from irl.data import SampleRow, read_samples
+from irl.data import LabelledResponse, SampleRow, Table, read_samples
 from irl.errors import InputError
+from irl.evaluation.accuracy import accuracy
 from irl.jobs.agreement import read_labels
 from irl.jobs.encoding import log_refused
-from irl.jobs.learning import Answered, held_against, learn, over_seeds, unread
+from irl.jobs.learning import Answered, labels_in, learn, over_seeds, unread
 from irl.jobs.recovery import RecoveredRun
-from irl.jobs.scoring import say_finished
-from irl.records import RecoveryReport
+from irl.records import Accuracy, Caveat, RecoveryReport
 from irl.recovery.fit import MIN_PROMPTS
-from irl.runs import open_run, read_record
+from irl.rewards.head_reward import HeadReward
+from irl.runs import open_run
 
 BLOCK = 8
 "Answers of either side that a group gets, where there are too few prompts to hold some out"
@@ -49,20 +50,19 @@ def recover_from_samples(
     }
     run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
-        say_finished(run)
-        return RecoveredRun(run, read_record(run.path / "recovery.json", RecoveryReport))
+        return RecoveredRun.as_it_is(run)
     answered = answers_to_common_prompts(sides[0].rows, sides[1].rows)
     learnt = learn(run, answered, settings, settings.seed)
     labels = read_labels(settings.preferences)
-    rows, spreads = held_against(learnt.reward, labels, settings.seed)
+    rows = [held_against(learnt.reward, table, settings.seed) for table in labels]
     report = RecoveryReport(
         run_id=run.run_id,
         n_terms=len(learnt.reward.features.terms),
         fit=learnt.fit,
         accuracy=rows,
-        recovery=over_seeds(settings, learnt, rows, spreads),
+        recovery=over_seeds(settings, learnt, rows, labels),
+        caveats=(_lost(answered),),
     )
-    run.write_text("recovery.json", report.model_dump_json(indent=1) + "\n")
     refused = [(one.source, one.refused) for one in sides]
     refused += [(one.source, one.refused) for one in labels]
     for source, lines in refused:
@@ -73,8 +73,24 @@ def recover_from_samples(
         "left_out_responses": answered.left_out,
         "refused_rows": sum(len(lines) for _, lines in refused),
     }
-    run.finish(counts)
-    return RecoveredRun(run, report)
+    return RecoveredRun.written(run, report, counts)
+
+
+def held_against(reward: HeadReward, table: Table[LabelledResponse], seed: int) -> Accuracy:
+    """Agreement of the chosen member with labels."""
+    scores = reward([row.response for row in table.rows]).numpy().astype(np.float64)
+    return accuracy("recovered", scores, labels_in(table), seed)
+
+
+def _lost(answered: Answered) -> Caveat:
+    sides = int(answered.aligned.sum()), int((~answered.aligned).sum())
+    return Caveat(
+        code="samples-only",
+        text=f"Recovered from {sides[0]} and {sides[1]} answers alone: a preference between two "
+        "answers is drawn where two checkpoints would tell it exactly, so the reward is noisier "
+        "(docs/results/methods.json measures by how much), and there is no log-ratio to hold it "
+        "against: r2 and spearman_with_log_ratio are null, and no verdict is given on its words.",
+    )
 
 
 def answers_to_common_prompts(

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, hstack
 
 from irl.config import Fitting
+from irl.errors import InputError
 from irl.records import PromptCondition
 from irl.recovery.least_squares import Design
+from irl.rewards.features import WordCounts
 from irl.rewards.terms import MAX_TERM_WORDS, TermReward, count_terms, ngrams
 from irl.rewards.words import words
 
@@ -117,6 +119,21 @@ def candidates(texts: Sequence[str], max_words: int, fitting: Fitting) -> list[s
     frequent.sort(key=lambda item: (-item[1], item[0]))
     most = min(fitting.max_candidates, len(texts) // ROWS_PER_CANDIDATE)
     return [term for term, _ in frequent[:most]]
+
+
+def frequent_words(texts: Sequence[str], fitting: Fitting) -> WordCounts:
+    """Counts of the words that occur in enough responses.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = WordCounts(tuple(candidates(texts, 1, fitting)))
+    if not found.terms:
+        raise InputError(
+            f"No word stands in {fitting.min_responses} of the {len(texts)} samples; give more "
+            "samples, or lower --set fitting.min_responses."
+        )
+    return found
 
 
 def _responses_with(counts: csr_matrix) -> Array:

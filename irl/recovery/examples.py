@@ -69,6 +69,24 @@ class Examples:
         """Rows of the reference's answers."""
         return self._rows(~self.aligned)
 
+    def rows(self, chosen: Bool[Tensor, " row"]) -> "Examples":
+        """Some of the answers, in whole prompts; prompts are numbered anew."""
+        kept, prompt = self.prompt[chosen].unique(return_inverse=True)
+
+        def some(part: Tensor | None) -> Tensor | None:
+            return None if part is None else part[chosen]
+
+        cluster = self.cluster
+        return Examples(
+            self.features[chosen],
+            prompt,
+            self.aligned[chosen],
+            some(self.targets),
+            some(self.log_policy),
+            some(self.weights),
+            None if cluster is None else cluster[kept].unique(return_inverse=True)[1],
+        )
+
     def batch(self, prompts: Int[Tensor, " prompt"]) -> "Batch":
         """The answers to some prompts."""
         ours, theirs = self.ours[prompts], self.theirs[prompts]

@@ -6,8 +6,10 @@ from irl.errors import InputError
 from irl.rewards.head_reward import HeadReward
 from irl.rewards.terms import TermReward
 
+Reward = TermReward | HeadReward
 
-def load_reward(folder: Path) -> TermReward | HeadReward:
+
+def load_reward(folder: Path) -> Reward:
     """The reward that a run stored.
 
     Raises:

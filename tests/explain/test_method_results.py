@@ -11,6 +11,7 @@ from explain.jobs.result_rows import Measured
 from irl.bootstrap import codes
 from irl.config import Learning
 from irl.data import read_preferences, read_samples
+from irl.jobs.learning import Answered
 from irl.recovery.methods import METHODS, ROBUST, WHITE_BOX
 from tests.irl.test_samples_recovery import PAID, RATES, WORDS, preferences, samples
 
@@ -26,19 +27,23 @@ def material(tmp_path: Path) -> Material:
     rows = [row for side in files.values() for row in read_samples(side).rows]
     n = len(rows) // 2
     worth = [sum(PAID.get(word, 0.0) for word in row.response.split()) for row in rows]
-    return Material(
+    answered = Answered(
         [row.response for row in rows],
         codes([row.prompt_id for row in rows]),
         np.arange(2 * n) < n,
         np.array(worth),
         np.array([sum(LOG_RATES[word] for word in row.response.split()) for row in rows]) + worth,
+    )
+    return Material(
+        answered,
         list(read_preferences(preferences(tmp_path, 200)).rows),
     )
 
 
 @pytest.mark.parametrize("box", ["white box", "black box"])
 def test_every_method_has_its_rows_and_none_is_another(material: Material, box: str):
-    rows = list(_fits(Measured(f"made up, {box}", [0]), material, LEARNING))
+    given = material.samples(10**6) if box == "black box" else material
+    rows = list(_fits(Measured(f"made up, {box}", [0]), given, LEARNING))
     means = {r.method: r.estimate.value for r in rows if "mean" in r.metric and r.estimate}
     assert set(means) == set(METHODS) - ROBUST - (WHITE_BOX if box == "black box" else set())
     assert min(means.values()) > 0.7
@@ -52,11 +57,12 @@ def test_every_method_has_its_rows_and_none_is_another(material: Material, box: 
 
 
 def test_the_first_answers_are_those_of_the_first_prompts(material: Material):
-    few = material.first(80)
+    few = material.samples(80).answered
     assert len(few.texts) == 160
     assert few.aligned.sum() == 80
     assert few.prompt.max() == 9
-    assert few.texts[:80] == material.texts[:80]
+    assert few.texts[:80] == material.answered.texts[:80]
+    assert few.log_ratio is few.log_policy is None
 
 
 def test_wrong_labels_cost_accuracy_and_are_found(tmp_path: Path):

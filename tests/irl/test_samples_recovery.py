@@ -65,15 +65,17 @@ def test_the_planted_reward_is_recovered_from_samples(tmp_path: Path, method: st
     reward = HeadReward.load(tmp_path / "run" / "reward", "head")
     idiot, please, neutral = reward(["idiot", "please", "day"]).tolist()
     assert idiot < neutral < please
-    if method == "bradley-terry":  # with eight answers to a prompt, max-entropy overshoots
-        assert idiot - neutral == pytest.approx(-2.0, abs=0.5)
-        assert please - neutral == pytest.approx(1.0, abs=0.5)
+    assert idiot - neutral == pytest.approx(-2.0, abs=0.5)
+    assert please - neutral == pytest.approx(1.0, abs=0.5)
     recovery = found.report.recovery
     assert recovery is not None
     assert recovery.mean is not None
     assert recovery.mean > 0.95
     assert recovery.sign_flip_share == 0
-    assert (recovery.seeds, recovery.method, recovery.status) == (3, method, "fitted")
+    assert (recovery.seeds, recovery.method) == (3, method)
+    rest = "; its importance weights rest on 3.6 of 8 answers of the reference to a prompt"
+    assert recovery.status == "fitted" + (rest if method == "max-entropy" else "")
+    assert [caveat.code for caveat in found.report.caveats] == ["samples-only"]
     assert found.report.fit.membership_auc is not None
     assert 0.6 < found.report.fit.membership_auc.value < 0.95
     assert read_record(tmp_path / "run" / "recovery.json", RecoveryReport) == found.report
