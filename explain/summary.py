@@ -92,7 +92,7 @@ def _gate(report: AuditReport) -> Iterator[str]:
 def recovery_summary(report: RecoveryReport) -> str:
     """The result of `irl recover` as plain text."""
     lines = [
-        f"Recovery {report.run_id}: {report.n_terms} terms",
+        f"Recovery {report.run_id}: {report.reward}",
         f"Fit out of fold    R2 {estimate(report.fit.r2)}",
         f"                   P(aligned above reference) {estimate(report.fit.membership_auc)}",
         *(line for row in report.accuracy for line in _agreement(row)),

@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from irl.errors import InputError
 
@@ -149,15 +156,40 @@ class ScoreSettings(Settings):
     sampling: Sampling = Sampling()
 
 
+TRANSFORMER_LEARNING = {
+    "learning_rate": 1e-4,
+    "penalties": (1e-3,),
+    "epochs": 20,
+    "patience": 3,
+    "seeds": (0, 1, 2),
+}
+"Where nothing else is said: a transformer starts from what it knows, and every member is a model"
+
+
 class HeadSettings(Settings):
-    """How a reward on counts of words is fitted and held against labels."""
+    """How a reward head is fitted to answers and held against labels."""
 
     method: HeadMethod = "bradley-terry"
-    form: Literal["linear", "mlp"] = "linear"
+    form: Literal["linear", "mlp", "transformer"] = "linear"
+    features: Literal["words", "embeddings"] = "words"
+    "what linear and mlp read; a transformer reads tokens"
+    base: str | None = None
+    "directory or id of what embeds answers (a policy, or a sentence encoder), or of what a "
+    "transformer starts from; None: the reference, where it is at hand"
     preferences: tuple[str, ...] = ()
     "labelled responses to hold the reward against, read when the reward has been chosen"
     fitting: Fitting = Fitting()
     learning: Learning = Learning()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_form(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("form") != "transformer":
+            return given
+        learning = given.get("learning", {})
+        if not isinstance(learning, dict):
+            return given
+        return {**given, "learning": TRANSFORMER_LEARNING | learning}
 
 
 class PairHeadSettings(ScoreSettings, HeadSettings):

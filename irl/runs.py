@@ -27,6 +27,8 @@ from irl.records import Manifest, Record
 
 Kind = TypeVar("Kind", bound=Record)
 RUNS = Path("artifacts/runs")
+CACHE = Path("artifacts/cache")
+"What may be removed at any time: embeddings, by content"
 _PACKAGES = ("irl-audit", "torch", "transformers", "peft", "scikit-learn")
 _TEMPORARY = re.compile(r"\..+\.\d+")
 "A file that was being written; see _replace"

@@ -615,6 +615,8 @@ def test_recover_learns_from_samples_alone(tmp_path: Path):
     assert (half.code, "--reference-samples" in half.err) == (2, True)
     white = irl("recover", *files, "--method", "log-ratio")
     assert white.code == 2
+    baseless = irl("recover", *files, "--set", "features=embeddings")
+    assert (baseless.code, "--set base=DIR" in baseless.err) == (2, True)
 
 
 def test_recover_fits_a_pair_by_any_method(inputs: Inputs, tmp_path: Path):
@@ -634,6 +636,32 @@ def test_recover_fits_a_pair_by_any_method(inputs: Inputs, tmp_path: Path):
     assert table["log_ratio_nats"].null_count == 0
     again = irl("recover", *inputs.arguments(**given, prompts=prompts), *quick, "--json")
     assert RecoveryReport.model_validate_json(again.out) == report
+
+
+@pytest.mark.parametrize(
+    ("form", "reads"),
+    [
+        ("features=embeddings", "linear on mean hidden states of"),
+        pytest.param("form=transformer", "transformer on the tokens of", marks=pytest.mark.slow),
+    ],
+)
+def test_recover_fits_what_reads_more_than_words(
+    form: str, reads: str, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    given = {"preferences": inputs.preferences, "method": "bradley-terry", "out": tmp_path / "run"}
+    quick = ("--set", "learning.epochs=2", "--set", "learning.seeds=[0,1]", "--set", form)
+    rows = [{"prompt": f"{text} {n}"} for n in range(2) for text in PROMPTS[:3]]
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = irl("recover", *inputs.arguments(**given, prompts=prompts), *quick)
+    assert done.code == 0, done.err
+    report = RecoveryReport.model_validate_json((tmp_path / "run" / "recovery.json").read_bytes())
+    assert report.reward == f"{reads} {inputs.reference}"
+    assert [caveat.code for caveat in report.caveats] == ["no-verdict"]
+    reward = HeadReward.load(tmp_path / "run" / "reward", "head")
+    assert reward(["a", "b"], ["c", "c"]).isfinite().all()
+    assert (tmp_path / "artifacts" / "cache").is_dir() == (form == "features=embeddings")
 
 
 def test_doctor_names_every_check_and_the_noise_floor(inputs: Inputs):

@@ -6,7 +6,7 @@ for these (white box), and the first so many of either policy (black box). Pair 
 labelled answers to other prompts; every seed counts, no best is taken.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -37,6 +37,9 @@ from irl.recovery.catalogue import frequent_words
 from irl.recovery.max_entropy import effective_answers
 from irl.recovery.methods import METHODS, ROBUST, WHITE_BOX
 from irl.rewards.heads import Head, linear
+
+MEAN = "pair accuracy, mean of seeds"
+LOST = "pair accuracy lost against log-ratio, white box"
 
 
 class MethodsRecipe(BaseModel):
@@ -85,13 +88,26 @@ def method_rows(recipe: MethodsRecipe, making: Making) -> list[ResultRow]:
             continue
         answered, _ = audited_answers(making.folder / f"seed-{recipe.seed}-{plant.name}")
         material = Material(answered, list(read_preferences(str(labels)).rows))
-        for box, given in (
-            ("white box", material),
-            ("black box", material.samples(recipe.black_box)),
-        ):
+        boxes = {"white box": material, "black box": material.samples(recipe.black_box)}
+        here: list[ResultRow] = []
+        for box, given in boxes.items():
             making.say(f"{plant.name}, {box}")
-            rows += _fits(Measured(f"{plant.name}, {box}", [recipe.seed]), given, learning)
+            here += _fits(Measured(f"{plant.name}, {box}", [recipe.seed]), given, learning)
+        rows += [*here, *_lost(Measured(f"{plant.name}, black box", [recipe.seed]), here)]
     return rows
+
+
+def _lost(of: Measured, rows: Sequence[ResultRow]) -> Iterator[ResultRow]:
+    """What samples alone cost each method, against the log-ratios of the same policies."""
+    means = {
+        (row.case.split(", ")[-1], row.method): row.estimate.value
+        for row in rows
+        if row.metric == MEAN and row.estimate
+    }
+    best = means["white box", "log-ratio"]
+    for (box, method), mean in means.items():
+        if box == "black box":
+            yield of.row(method, LOST, "share", counted(best - mean, 1))
 
 
 def audited_answers(run: Path) -> tuple[Answered, NDArray[np.int64]]:
@@ -120,7 +136,7 @@ def _fits(of: Measured, given: Material, learning: Learning) -> Iterator[ResultR
             continue
         fitted = method(examples, linear, learning)
         found = _accuracies(fitted.head, labelled, labels)
-        yield of.row(name, "pair accuracy, mean of seeds", "share", mean_over_draws(found))
+        yield of.row(name, MEAN, "share", mean_over_draws(found))
         about: Spread = spread(found)
         yield of.row(name, "pair accuracy, worst seed", "share", counted(about.min, about.n))
         flips = counted(round(about.sign_flip_share * about.n), about.n)

@@ -58,7 +58,8 @@ def judged_words(
 def _strongest(head: Head, examples: Examples, most: int) -> Codes:
     """Columns of the catalogue: column 0 is the number of words."""
     with torch.no_grad():
-        weights = head(torch.eye(examples.features.shape[1]))[0]
+        one_each = torch.eye(examples.features.shape[1])
+        weights = (head(one_each) - head(torch.zeros_like(one_each)))[0]
     moved = weights.abs() * _spread(examples.features, examples.prompt)
     order = moved.argsort(descending=True, stable=True)[:most]
     at: Codes = order[moved[order] > 0].numpy() + 1

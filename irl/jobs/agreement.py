@@ -77,7 +77,7 @@ def recovered_scores(reward: Reward, rows: Sequence[LabelledResponse]) -> NDArra
     """The recovered reward of labelled responses to their own prompts."""
     texts = [row.response for row in rows]
     if isinstance(reward, HeadReward):
-        return reward(texts).numpy().astype(np.float64)
+        return reward(texts, [row.prompt for row in rows]).numpy().astype(np.float64)
     prompts = [TypedPrompt.of(row.prompt, row.prompt_type) for row in rows]
     scores: NDArray[np.float64] = reward(texts, prompts).numpy()
     return scores

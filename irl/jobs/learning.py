@@ -1,5 +1,6 @@
 """Reward heads inside a job: learn from answers, choose without labels, hold against labels."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from irl.bootstrap import codes
-from irl.config import Fitting, HeadSettings
+from irl.config import Fitting, HeadSettings, Loading
 from irl.data import LabelledResponse, Table
+from irl.errors import InputError
 from irl.evaluation.accuracy import Labels, pair_shares
 from irl.evaluation.auc import grouped_auc
 from irl.evaluation.fit import fit
 from irl.evaluation.held_out import Evidence
 from irl.evaluation.spread import Spread, spread
 from irl.jobs.agreement import labels_of
+from irl.policies.encoder import Encoder, load_encoder, of_policy
+from irl.policies.policy import Policy
+from irl.policies.reward_model import load_scorer
+from irl.policies.template import PromptText
 from irl.records import Accuracy, Fit, Recovery
 from irl.recovery.catalogue import Catalogue, frequent_words
 from irl.recovery.consensus import Consensus, consensus
@@ -26,12 +32,16 @@ from irl.recovery.examples import Examples
 from irl.recovery.fit import Fitted
 from irl.recovery.max_entropy import effective_answers
 from irl.recovery.methods import METHODS
+from irl.rewards.embeddings import Embeddings
 from irl.rewards.features import WordCounts
-from irl.rewards.head_reward import HeadReward
-from irl.rewards.heads import linear, mlp
+from irl.rewards.head_reward import HeadReward, Reader
+from irl.rewards.heads import Form, linear, mlp
+from irl.rewards.transformer import TokenIds, transformer
 from irl.rewards.words import words
-from irl.runs import RunFolder, file_sha256
+from irl.runs import CACHE, RunFolder, file_sha256
 from irl.within import centred
+
+_LOG = logging.getLogger("irl.recovery")
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,8 @@ class Answered:
     "summed, nats, where both policies are at hand"
     log_policy: NDArray[np.float64] | None = None
     "of the answers under the aligned policy, nats"
+    prompts: Sequence[PromptText] | None = None
+    "the prompt of each text, for rewards that read it"
     left_out: int = 0
     "samples of prompts that only one policy answered"
 
@@ -78,21 +90,61 @@ class Learnt:
     status: str
 
 
-def learn(run: RunFolder, answered: Answered, settings: HeadSettings, seed: int) -> Learnt:
+@dataclass(frozen=True)
+class Base:
+    """What embeds answers, or what a transformer starts from."""
+
+    source: str
+    loading: Loading
+    chat: str = "auto"
+    policy: Policy | None = None
+    "the same, where it is loaded already"
+
+    def encoder(self) -> Encoder:
+        """As what embeds answers."""
+        if self.policy is not None:
+            return of_policy(self.policy, self.chat)
+        return load_encoder(self.source, self.loading, self.chat)
+
+
+def learn(
+    run: RunFolder, answered: Answered, settings: HeadSettings, seed: int, base: Base | None
+) -> Learnt:
     """Fit all seeds, choose one without labels, and store the reward.
 
     Raises:
-        InputError: no word is frequent enough, or there are too few answers.
+        InputError: no word is frequent enough, there are too few answers, or no base is given for
+            a reward that needs one.
+        PolicyError: the base cannot be loaded.
     """
-    features = frequent_words(answered.texts, settings.fitting)
-    examples = answered.examples(features(answered.texts))
-    form = linear if settings.form == "linear" else mlp()
+    _LOG.setLevel(logging.INFO)
+    features, form = reader_and_form(answered, settings, base)
+    examples = answered.examples(features(answered.texts, answered.prompts))
     fitted = METHODS[settings.method](examples, form, settings.learning)
     choice = choose(run, fitted, examples)
     reward = HeadReward(features, fitted.head, choice.chosen)
     reward.save(run.path / "reward", "head", method=settings.method, seeds=settings.learning.seeds)
     figures = held_out_fit(reward, fitted, examples, seed)
     return Learnt(reward, choice, figures, _status(settings, choice, fitted, examples))
+
+
+def reader_and_form(
+    answered: Answered, settings: HeadSettings, base: Base | None
+) -> tuple[Reader, Form]:
+    """What the reward reads, and what it is."""
+    plain = linear if settings.form == "linear" else mlp()
+    if settings.form != "transformer" and settings.features == "words":
+        return frequent_words(answered.texts, settings.fitting), plain
+    if base is None:
+        raise InputError(
+            "Embeddings and transformers need a model to start from, and samples bring none; give "
+            "--set base=DIR: a policy such as the reference, or for embeddings a sentence encoder."
+        )
+    if settings.form == "transformer":
+        scorer = load_scorer(base.source, base.loading)
+        return TokenIds(scorer, base.chat), transformer(scorer)
+    embeddings = Embeddings(base.encoder(), cache=CACHE / "embeddings")
+    return embeddings.standardised(answered.texts, answered.prompts), plain
 
 
 def choose(run: RunFolder, fitted: Fitted, examples: Examples) -> Consensus:
@@ -146,7 +198,8 @@ def over_seeds(
 
 def members_spread(reward: HeadReward, table: Table[LabelledResponse]) -> Spread | None:
     """The pair accuracy of all members; None without pairs."""
-    members = reward.members([row.response for row in table.rows]).numpy().astype(np.float64)
+    texts, prompts = [row.response for row in table.rows], [row.prompt for row in table.rows]
+    members = reward.members(texts, prompts).numpy().astype(np.float64)
     shares = pair_shares(members, labels_in(table))
     return None if np.isnan(shares).any() else spread(shares.tolist())
 

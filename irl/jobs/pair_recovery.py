@@ -15,7 +15,7 @@ from irl.engine.shards import Progress, silent
 from irl.evaluation.method_words import judged_words
 from irl.jobs.agreement import agreement, read_labels
 from irl.jobs.clock import Clock
-from irl.jobs.learning import Answered, learn, over_seeds, unread
+from irl.jobs.learning import Answered, Base, learn, over_seeds, unread
 from irl.jobs.recovery import RecoveredRun
 from irl.jobs.scoring import (
     input_hashes,
@@ -23,7 +23,7 @@ from irl.jobs.scoring import (
     sample_and_score,
     write_tables,
 )
-from irl.policies.pair import load_pair
+from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.quiet import quiet_libraries
 from irl.records import Caveat, RecoveryReport, WordsVerdict
 from irl.recovery.methods import METHODS
@@ -55,15 +55,22 @@ def recover_from_pair(
     sampled = sample_and_score(run, pair, prompts, settings, Clock(), progress)
     answers = sampled.answers
     log_policy = np.array([row.sum() for row in answers.aligned_nats])
-    answered = Answered(answers.texts, answers.prompt, answers.aligned, answers.returns, log_policy)
-    learnt = learn(run, answered, settings, settings.seed)
+    answered = Answered(
+        answers.texts,
+        answers.prompt,
+        answers.aligned,
+        answers.returns,
+        log_policy,
+        [answers.prompts[at] for at in answers.prompt],
+    )
+    learnt = learn(run, answered, settings, settings.seed, _base(pair, settings))
     words = word_verdict(answered, answers.fold(settings.fitting.n_folds), settings)
     labels = read_labels(settings.preferences)
     agreed = agreement(run, pair, learnt.reward, labels, settings, progress)
     recovered = [row for row in agreed.rows if row.scorer == "recovered"]
     report = RecoveryReport(
         run_id=run.run_id,
-        n_terms=len(learnt.reward.features.terms),
+        reward=f"{settings.form} on {learnt.reward.features}",
         fit=learnt.fit,
         accuracy=agreed.rows,
         recovery=over_seeds(settings, learnt, recovered, labels),
@@ -74,11 +81,18 @@ def recover_from_pair(
     return RecoveredRun.written(run, report, sampled.counts)
 
 
+def _base(pair: PolicyPair, settings: PairHeadSettings) -> Base:
+    if settings.base is not None:
+        return Base(settings.base, settings.loading, settings.chat)
+    reference = pair.reference
+    return Base(reference.checkpoint.source, settings.loading, settings.chat, reference)
+
+
 def word_verdict(
     answered: Answered, fold: NDArray[np.int64], settings: PairHeadSettings
 ) -> WordsVerdict | None:
     """What the audit would say of the method's strongest words; one seed stands for all."""
-    if settings.form != "linear":
+    if settings.form != "linear" or settings.features != "words":
         return None
     method, seed = METHODS[settings.method], settings.learning.seeds[:1]
     learning = settings.learning.model_copy(update={"seeds": seed})

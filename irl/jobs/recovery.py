@@ -141,5 +141,8 @@ def _report(
     run: RunFolder, term_fit: TermFit, figures: Fit, rows: list[Accuracy]
 ) -> RecoveryReport:
     return RecoveryReport(
-        run_id=run.run_id, n_terms=len(term_fit.reward.terms), fit=figures, accuracy=rows
+        run_id=run.run_id,
+        reward=f"{len(term_fit.reward.terms)} terms",
+        fit=figures,
+        accuracy=rows,
     )

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irl.bootstrap import codes
-from irl.config import SamplesSettings
+from irl.config import Loading, SamplesSettings
 from irl.data import LabelledResponse, SampleRow, Table, read_samples
 from irl.errors import InputError
 from irl.evaluation.accuracy import accuracy
 from irl.jobs.agreement import read_labels
 from irl.jobs.encoding import log_refused
-from irl.jobs.learning import Answered, labels_in, learn, over_seeds, unread
+from irl.jobs.learning import Answered, Base, labels_in, learn, over_seeds, unread
 from irl.jobs.recovery import RecoveredRun
 from irl.records import Accuracy, Caveat, RecoveryReport
 from irl.recovery.fit import MIN_PROMPTS
@@ -52,12 +52,13 @@ def recover_from_samples(
     if run.finished:
         return RecoveredRun.as_it_is(run)
     answered = answers_to_common_prompts(sides[0].rows, sides[1].rows)
-    learnt = learn(run, answered, settings, settings.seed)
+    base = Base(settings.base, Loading()) if settings.base else None
+    learnt = learn(run, answered, settings, settings.seed, base)
     labels = read_labels(settings.preferences)
     rows = [held_against(learnt.reward, table, settings.seed) for table in labels]
     report = RecoveryReport(
         run_id=run.run_id,
-        n_terms=len(learnt.reward.features.terms),
+        reward=f"{settings.form} on {learnt.reward.features}",
         fit=learnt.fit,
         accuracy=rows,
         recovery=over_seeds(settings, learnt, rows, labels),
@@ -78,7 +79,8 @@ def recover_from_samples(
 
 def held_against(reward: HeadReward, table: Table[LabelledResponse], seed: int) -> Accuracy:
     """Agreement of the chosen member with labels."""
-    scores = reward([row.response for row in table.rows]).numpy().astype(np.float64)
+    texts, prompts = [row.response for row in table.rows], [row.prompt for row in table.rows]
+    scores = reward(texts, prompts).numpy().astype(np.float64)
     return accuracy("recovered", scores, labels_in(table), seed)
 
 
@@ -117,7 +119,8 @@ def answers_to_common_prompts(
     if len(common) < MIN_PROMPTS:
         prompt = _dealt(prompt, sides)
     texts = [row.response for row, _ in kept]
-    return Answered(texts, prompt, sides, left_out=len(rows) - len(kept))
+    prompts = [row.prompt for row, _ in kept]
+    return Answered(texts, prompt, sides, prompts=prompts, left_out=len(rows) - len(kept))
 
 
 def _dealt(prompt: NDArray[np.int64], sides: NDArray[np.bool_]) -> NDArray[np.int64]:

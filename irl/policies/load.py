@@ -34,7 +34,7 @@ def load_full(location: Location, loading: Loading) -> Policy:
     model = _read_model(location, loading)
     _refuse_non_finite(model, location.source)
     policy = Policy(
-        model, _read_tokenizer(location, loading), _describe(location, model, location.folder)
+        model, read_tokenizer(location, loading), _describe(location, model, location.folder)
     )
     _refuse_other_head(policy)
     return policy
@@ -74,7 +74,7 @@ def load_adapter(
     _refuse_non_finite(wrapped, location.source)
     described = _describe(location, wrapped, location.folder, base_folder)
     own = (location.folder / "tokenizer_config.json").is_file()
-    tokenizer = _read_tokenizer(location, loading) if own else base.tokenizer
+    tokenizer = read_tokenizer(location, loading) if own else base.tokenizer
     aligned = Policy(base.model, tokenizer, described)
     reference = Policy(base.model, base.tokenizer, base.checkpoint, wrapped.disable_adapter)
     if not torch.equal(before, _probe_logits(reference, probe)):
@@ -122,7 +122,12 @@ def _read_model(location: Location, loading: Loading) -> PreTrainedModel:
     return policy
 
 
-def _read_tokenizer(location: Location, loading: Loading) -> PreTrainedTokenizerBase:
+def read_tokenizer(location: Location, loading: Loading) -> PreTrainedTokenizerBase:
+    """The tokenizer beside a model.
+
+    Raises:
+        PolicyError: it cannot be loaded, or is empty.
+    """
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             str(location.folder), trust_remote_code=loading.trust_remote_code

@@ -19,7 +19,8 @@ class RecoveryReport(Record):
     """recovery.json, the result of `irl recover`."""
 
     run_id: str
-    n_terms: int
+    reward: str
+    "what kind of function it is, in words"
     fit: Fit
     accuracy: list[Accuracy]
     recovery: Recovery | None = None

@@ -11,8 +11,10 @@ order of the batches and nothing else: a member is the same in whatever company 
 Nothing is chosen here. All members are reported; `consensus` picks one without labels.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import torch
 from jaxtyping import Bool, Float
@@ -26,7 +28,9 @@ from irl.rewards.heads import Form, Head
 
 MIN_PROMPTS = 5
 "Fewer cannot be split into training and validation"
-
+SILENCE_SECONDS = 10.0
+"A fit that takes longer says how far it is"
+_LOG = logging.getLogger("irl.recovery")
 
 Loss = Callable[..., Losses]
 "(batch, scores of the reward, scores of other parts if any) to losses"
@@ -125,6 +129,7 @@ def fit(
                 for head in heads:
                     aim.constraint(head)
         course.judge(_validation(examples, heads, judged_by, held_out))
+        course.say(learning.epochs)
     course.restore()
     at = course.best.view(-1, tries).argmin(1) + tries * torch.arange(len(learning.seeds))
     parts_kept = tuple(head.members_at(at) for head in heads)
@@ -163,11 +168,12 @@ def _mean(each: Losses, which: Bool[Tensor, "member prompt"]) -> Float[Tensor, "
 def _validation(
     examples: Examples, heads: Sequence[Head], loss: Loss, held_out: Bool[Tensor, "member prompt"]
 ) -> Float[Tensor, " member"]:
+    someones = held_out.any(0).nonzero().squeeze(1)
     each = []
-    for prompts in torch.arange(examples.n_prompts).split(256):
+    for prompts in someones.split(256):
         batch = examples.batch(prompts)
         each.append(loss(batch, *_scores(batch, heads)))
-    return _mean(torch.cat(each, 1), held_out)
+    return _mean(torch.cat(each, 1), held_out[:, someones])
 
 
 class _Course:
@@ -178,6 +184,7 @@ class _Course:
         self.best = torch.full((members,), torch.inf)
         self.waited = torch.zeros(members, dtype=torch.long)
         self.losses: list[Tensor] = []
+        self.said_seconds = perf_counter()
         self.kept = [[weight.detach().clone() for weight in head.parameters()] for head in heads]
 
     @property
@@ -195,6 +202,17 @@ class _Course:
         for head, kept in zip(self.heads, self.kept, strict=True):
             for weight, best in zip(head.parameters(), kept, strict=True):
                 best[better] = weight.detach()[better]
+
+    def say(self, at_most: int) -> None:
+        """How far it is, now and then."""
+        if perf_counter() - self.said_seconds < SILENCE_SECONDS:
+            return
+        self.said_seconds = perf_counter()
+        improving = int((self.waited < self.patience).sum())
+        _LOG.info(
+            "fitting: %d of at most %d epochs, %d of %d fits still improve",
+            *(len(self.losses) - 1, at_most, improving, len(self.waited)),
+        )
 
     def restore(self) -> None:
         """Put every member's best weights back."""

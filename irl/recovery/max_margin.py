@@ -16,7 +16,7 @@ from irl.errors import InputError
 from irl.losses import Losses, Sides, margin
 from irl.recovery.examples import Batch, Examples
 from irl.recovery.fit import Aim, Constraint, Fitted, fit
-from irl.rewards.heads import Form, Head
+from irl.rewards.heads import Form, Head, linear
 
 
 def by_box(examples: Examples, form: Form, learning: Learning) -> Fitted:
@@ -40,7 +40,7 @@ def by_ball(examples: Examples, form: Form, learning: Learning) -> Fitted:
 def _bounded(
     examples: Examples, form: Form, learning: Learning, constraint: Constraint, penalty: float
 ) -> Fitted:
-    if len(form(1, 1, torch.Generator()).weights) > 1:
+    if form is not linear:
         raise InputError(
             "max-margin knows a bound for linear rewards only; give it the form linear."
         )
@@ -53,10 +53,11 @@ def _bounded(
 
 @torch.no_grad()
 def _into_box(head: Head) -> None:
-    head.weights[0].clamp_(-1.0, 1.0)
+    (weights,) = head.parameters()
+    weights.clamp_(-1.0, 1.0)
 
 
 @torch.no_grad()
 def _into_ball(head: Head) -> None:
-    weights = head.weights[0]
-    weights /= weights.norm(dim=(1, 2), keepdim=True).clamp(min=1.0)
+    (weights,) = head.parameters()
+    weights.div_(weights.norm(dim=(1, 2), keepdim=True).clamp(min=1.0))

@@ -2,27 +2,38 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from irl.policies.template import PromptText
 from irl.rewards.terms import count_terms
 
 
 @dataclass(frozen=True)
 class WordCounts:
-    """How often each word stands in a text; other words do not count."""
+    """How often each word stands in a text; other words do not count, and the prompt never does."""
 
     terms: tuple[str, ...]
 
-    def __call__(self, texts: Sequence[str]) -> Float[Tensor, "text feature"]:
+    def __call__(
+        self, texts: Sequence[str], _prompts: Sequence[PromptText] | None = None
+    ) -> Float[Tensor, "text feature"]:
         """Counts of all words in all texts."""
         counts = torch.from_numpy(count_terms(texts, self.terms).toarray())
         return counts.to(torch.float32)
 
-    @property
-    def document(self) -> dict[str, Any]:
-        """What is stored beside a head."""
+    def __str__(self) -> str:
+        return f"counts of {len(self.terms)} words"
+
+    def save(self, _folder: Path, _name: str) -> dict[str, Any]:
+        """All there is to store stands in the document."""
         return {"features": "words", "terms": list(self.terms)}
+
+    @classmethod
+    def load(cls, _folder: Path, _name: str, document: dict[str, Any]) -> "WordCounts":
+        """What `save` stored."""
+        return cls(tuple(document["terms"]))

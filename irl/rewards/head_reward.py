@@ -4,47 +4,62 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
 from torch import Tensor
 
 from irl.errors import InputError
+from irl.policies.template import PromptText
+from irl.rewards.embeddings import Embeddings
 from irl.rewards.features import WordCounts
-from irl.rewards.heads import Head, Scores
+from irl.rewards.heads import Head, Layers, Scores
+from irl.rewards.transformer import TokenIds, Transformer
+
+Reader = WordCounts | Embeddings | TokenIds
+"What a head reads of a text: (texts, prompts) to features"
 
 
 @dataclass(frozen=True)
 class HeadReward:
     """Callable on texts. Identified up to a constant of each prompt, as every recovered reward."""
 
-    features: WordCounts
+    features: Reader
     head: Head
     chosen: int = 0
     "the member that speaks for all; see `irl.recovery.consensus`"
 
     @torch.inference_mode()
-    def members(self, texts: Sequence[str]) -> Scores:
-        """The rewards of every member, [member, text]."""
-        scores: Tensor = self.head(self.features(texts))
+    def members(self, texts: Sequence[str], prompts: Sequence[PromptText] | None = None) -> Scores:
+        """The rewards of every member, [member, text].
+
+        Args:
+            texts: the answers.
+            prompts: the prompt of each; counts of words and sentence encoders need none.
+
+        Raises:
+            InputError: the reward reads prompts and none were given.
+        """
+        scores: Tensor = self.head(self.features(texts, prompts))
         return scores
 
-    def __call__(self, texts: Sequence[str]) -> Float[Tensor, " text"]:
+    def __call__(
+        self, texts: Sequence[str], prompts: Sequence[PromptText] | None = None
+    ) -> Float[Tensor, " text"]:
         """The rewards of the chosen member, nats."""
-        return self.members(texts)[self.chosen]
+        return self.members(texts, prompts)[self.chosen]
 
     def save(self, folder: Path, name: str, **about: object) -> None:
-        """Write name.json (features, sizes, whatever `about` says) and name.safetensors."""
+        """Write name.json (what it reads and is, whatever `about` says) and the weights."""
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {key: value.contiguous() for key, value in self.head.state_dict().items()}
-        save_file(tensors, folder / f"{name}.safetensors")
         document = {
             "kind": "head",
-            "sizes": self.head.sizes,
             "chosen": self.chosen,
             **about,
-            **self.features.document,
+            **self.head.save(folder, name),
+            **self.features.save(folder, name),
         }
         text = json.dumps(document, ensure_ascii=False, indent=1)
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
@@ -55,17 +70,25 @@ class HeadReward:
 
         Raises:
             InputError: it is not there, or no reward of this kind.
+            PolicyError: a model that it needs is not there any more.
         """
         try:
             document = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-            tensors = load_file(folder / f"{name}.safetensors")
             if document["kind"] != "head":
                 raise InputError(f"{folder / name}.json holds a reward of kind {document['kind']}.")
-            members = len(tensors["weights.0"])
-            head = Head(members, tuple(document["sizes"]), torch.Generator())
-            head.load_state_dict(tensors)
-        except (OSError, KeyError, json.JSONDecodeError, RuntimeError) as error:
+            features, head = _stored(folder, name, document)
+        except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
             raise InputError(
                 f"There is no reward head that can be read at {folder / name}.json ({error})."
             ) from None
-        return cls(WordCounts(tuple(document["terms"])), head, document["chosen"])
+        return cls(features, head, document["chosen"])
+
+
+def _stored(folder: Path, name: str, document: dict[str, Any]) -> tuple[Reader, Head]:
+    if document["head"] == "transformer":
+        head = Transformer.load(folder, name, document)
+        return TokenIds(head.scorer, document["chat"]), head
+    layers = Layers.load(folder, name, document)
+    if document["features"] == "embeddings":
+        return Embeddings.load(folder, name, document), layers
+    return WordCounts.load(folder, name, document), layers

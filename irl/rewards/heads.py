@@ -4,21 +4,58 @@ A head maps features [row, feature] to scores [member, row]; its parameters have
 and no member sees another one. One reward is an ensemble of one.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 Scores = Float[Tensor, "member row"]
+Features = Float[Tensor, "row feature"]
 
 
-class Head(nn.Module):
-    """Layers of all members with ReLU between them; the last has no bias.
+class Head(nn.Module, ABC):
+    """Rewards of several members. A constant of the reward is not identified."""
 
-    A constant of the reward is not identified.
-    """
+    @abstractmethod
+    def forward(self, features: Features) -> Scores:
+        """Scores of every member."""
+
+    @abstractmethod
+    def holding(self, parameters: Sequence[Tensor]) -> "Head":
+        """The same head with other members, given in the order of `parameters()`."""
+
+    @abstractmethod
+    def squared_weights(self) -> Float[Tensor, " member"]:
+        """What a penalty holds down: the squared distance of each member from knowing nothing."""
+
+    @abstractmethod
+    def save(self, folder: Path, name: str) -> dict[str, Any]:
+        """Store all members, and return what is needed to build the head again."""
+
+    @property
+    def members(self) -> int:
+        """How many."""
+        return len(next(self.parameters()))
+
+    @classmethod
+    def joined(cls, heads: Sequence["Head"]) -> "Head":
+        """One head with the members of several of the same kind."""
+        layers = zip(*(head.parameters() for head in heads), strict=True)
+        return heads[0].holding([torch.cat(layer).detach() for layer in layers])
+
+    def members_at(self, at: Int[Tensor, " some"]) -> "Head":
+        """A head of its own with copies of some of the members, in that order."""
+        return self.holding([layer.detach()[at] for layer in self.parameters()])
+
+
+class Layers(Head):
+    """Layers with ReLU between them; the last has no bias."""
 
     def __init__(self, members: int, sizes: tuple[int, ...], generator: torch.Generator) -> None:
         """Draw the weights.
@@ -43,18 +80,23 @@ class Head(nn.Module):
                 self.biases.append(nn.Parameter(torch.zeros(members, 1, fan_out)))
 
     @classmethod
-    def joined(cls, heads: Sequence["Head"]) -> "Head":
-        """One head with the members of several of the same sizes."""
-        layers = zip(*(head.parameters() for head in heads), strict=True)
-        return heads[0].holding([torch.cat(layer).detach() for layer in layers])
+    def load(cls, folder: Path, name: str, document: dict[str, Any]) -> "Layers":
+        """What `save` stored, to the last bit."""
+        tensors = load_file(folder / f"{name}.safetensors")
+        members = len(tensors["weights.0"])
+        head = cls(members, tuple(document["sizes"]), torch.Generator())
+        head.load_state_dict(tensors)
+        return head
 
-    def members_at(self, at: Int[Tensor, " some"]) -> "Head":
-        """A head of its own with copies of some of the members, in that order."""
-        return self.holding([layer.detach()[at] for layer in self.parameters()])
+    def save(self, folder: Path, name: str) -> dict[str, Any]:
+        """Write name.safetensors."""
+        tensors = {key: value.contiguous() for key, value in self.state_dict().items()}
+        save_file(tensors, folder / f"{name}.safetensors")
+        return {"head": "layers", "sizes": self.sizes}
 
-    def holding(self, parameters: Sequence[Tensor]) -> "Head":
-        """A head of the same sizes with other members, given in the order of `parameters()`."""
-        head = Head(0, self.sizes, torch.Generator())
+    def holding(self, parameters: Sequence[Tensor]) -> "Layers":
+        """The same sizes with other members."""
+        head = Layers(0, self.sizes, torch.Generator())
         n = len(self.weights)
         head.weights = nn.ParameterList(parameters[:n])
         head.biases = nn.ParameterList(parameters[n:])
@@ -65,12 +107,7 @@ class Head(nn.Module):
         squares = [weight.square().sum((1, 2)) for weight in self.weights]
         return torch.stack(squares).sum(0)
 
-    @property
-    def members(self) -> int:
-        """How many."""
-        return len(self.weights[0])
-
-    def forward(self, features: Float[Tensor, "row feature"]) -> Scores:
+    def forward(self, features: Features) -> Scores:
         """Scores of every member."""
         first, *others = self.weights
         members, _, width = first.shape
@@ -86,15 +123,15 @@ Form = Callable[[int, int, torch.Generator], Head]
 "(members, features, generator) to a head"
 
 
-def linear(members: int, features: int, generator: torch.Generator) -> Head:
+def linear(members: int, features: int, generator: torch.Generator) -> Layers:
     """One weight for each feature."""
-    return Head(members, (features, 1), generator)
+    return Layers(members, (features, 1), generator)
 
 
 def mlp(width: int = 128, depth: int = 1) -> Form:
     """So many hidden layers of that width."""
 
-    def form(members: int, features: int, generator: torch.Generator) -> Head:
-        return Head(members, (features, *[width] * depth, 1), generator)
+    def form(members: int, features: int, generator: torch.Generator) -> Layers:
+        return Layers(members, (features, *[width] * depth, 1), generator)
 
     return form

@@ -379,7 +379,8 @@ def test_the_summary_says_so_where_no_term_is_paid_for():
 def test_the_summary_of_a_recovery_escapes_the_names_of_files():
     parts = document(HOSTILE)
     recovered = RecoveryReport.model_validate(
-        {"run_id": "recover-1", "n_terms": 3} | {key: parts[key] for key in ("fit", "accuracy")}
+        {"run_id": "recover-1", "reward": "3 terms"}
+        | {key: parts[key] for key in ("fit", "accuracy")}
     )
     text = recovery_summary(recovered)
     assert text.startswith("Recovery recover-1: 3 terms\n")
