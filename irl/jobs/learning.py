@@ -141,7 +141,8 @@ def reader_and_form(
             "--set base=DIR: a policy such as the reference, or for embeddings a sentence encoder."
         )
     if settings.form == "transformer":
-        scorer = load_scorer(base.source, base.loading)
+        # Steps of a fit are lost in the rounding of 16 bits.
+        scorer = load_scorer(base.source, base.loading.model_copy(update={"dtype": "float32"}))
         return TokenIds(scorer, base.chat), transformer(scorer)
     embeddings = Embeddings(base.encoder(), cache=CACHE / "embeddings")
     return embeddings.standardised(answered.texts, answered.prompts), plain

@@ -13,12 +13,15 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from torch import Tensor
 from transformers import AutoModelForCausalLM, GPT2Config, PreTrainedModel, PreTrainedTokenizerFast
 
+from irl.errors import InputError
 from irl.organisms.language import BOS, BOT, EOS, PAD, USER, chat_tokenizer
 from irl.recovery.examples import Examples
 from irl.token_mdp import Levels, TokenMDP, along, tokens_of
 
 PROMPTS, VOCABULARY, HORIZON = 4, 6, 4
 BETA = 0.5
+MAX_PREFIXES = 4096
+"Beyond, solving for the head takes minutes, and the checkpoint gigabytes"
 _PREFIX_NOISE = 0.3
 _ROOM = 1.25
 "Hidden units for each prefix"
@@ -127,9 +130,17 @@ def distil(mdp: TokenMDP, policy: Levels, folder: Path, seed: int = 0) -> None:
     one linear head gives log pi at every prefix at once, up to rounding (1e-4 nats in float32);
     training would only come near. The place after the last token has a position embedding so large
     that all states there are alike, and the end is certain.
+
+    Raises:
+        InputError: the world has too many prefixes.
     """
     tokenizer = tokenizer_of(mdp)
     n_states = sum(level.shape[0] * level.shape[1] for level in policy)
+    if n_states > MAX_PREFIXES:
+        raise InputError(
+            f"A checkpoint needs as many hidden units as there are prefixes; {n_states} are more "
+            f"than {MAX_PREFIXES}. Draw a world with fewer prompts, words or tokens."
+        )
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(_body(tokenizer, ceil(n_states * _ROOM / 64) * 64))
     with torch.no_grad():

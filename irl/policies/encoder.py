@@ -8,14 +8,14 @@ whatever way its directory says (pooling, normalisation).
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformers import AutoConfig
 
-from irl.config import Loading
+from irl.config import Dtype, Loading
 from irl.errors import PolicyError
 from irl.policies.checkpoint import Location, files_sha256, locate
 from irl.policies.load import load_full
@@ -39,6 +39,7 @@ class Encoder:
     kind: Kind
     chat: str
     "how a policy reads prompts that are plain strings"
+    dtype: Dtype
     encode: Callable[[Sequence[PromptText], Sequence[str]], Embedded]
 
     @property
@@ -70,8 +71,9 @@ def of_policy(policy: Policy, chat: str = "auto") -> Encoder:
         ]
         return mean_hidden_states(policy, sequences)
 
-    checkpoint = policy.checkpoint
-    return Encoder(checkpoint.source, checkpoint.sha256, "policy", chat, encode)
+    known = policy.checkpoint
+    dtype: Any = known.dtype
+    return Encoder(known.source, known.sha256, "policy", chat, dtype, encode)
 
 
 @torch.inference_mode()
@@ -121,6 +123,7 @@ def of_sentences(location: Location, loading: Loading) -> Encoder:
             device=loading.device,
             trust_remote_code=loading.trust_remote_code,
             local_files_only=True,
+            model_kwargs={"dtype": getattr(torch, loading.dtype)},
         )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise PolicyError(
@@ -133,7 +136,8 @@ def of_sentences(location: Location, loading: Loading) -> Encoder:
         return vectors.float().cpu().clone()
 
     folders = [location.folder, *sorted(p for p in location.folder.iterdir() if p.is_dir())]
-    return Encoder(location.source, files_sha256(*folders), "sentence-encoder", "never", encode)
+    sha256 = files_sha256(*folders)
+    return Encoder(location.source, sha256, "sentence-encoder", "never", loading.dtype, encode)
 
 
 def _is_policy(location: Location) -> bool:

@@ -74,6 +74,7 @@ class Embeddings:
             "encoder": encoder.source,
             "sha256": encoder.sha256,
             "chat": encoder.chat,
+            "dtype": encoder.dtype,
         }
 
     @classmethod
@@ -84,7 +85,9 @@ class Embeddings:
             InputError: it has.
             PolicyError: it is not there any more.
         """
-        encoder = load_encoder(document["encoder"], Loading(), document["chat"])
+        encoder = load_encoder(
+            document["encoder"], Loading(dtype=document["dtype"]), document["chat"]
+        )
         if encoder.sha256 != document["sha256"]:
             raise InputError(
                 f"The reward in {folder} reads embeddings by {encoder.source}, which has changed "
@@ -99,7 +102,8 @@ class Embeddings:
         if self.cache is None:
             return self.encoder.encode(prompts, texts)
         read = list(prompts) if self.encoder.reads_prompts else []
-        said = json.dumps([self.encoder.sha256, self.encoder.chat, read, list(texts)])
+        by = self.encoder
+        said = json.dumps([by.sha256, by.chat, by.dtype, read, list(texts)])
         file = self.cache / f"{hashlib.sha256(said.encode()).hexdigest()}.safetensors"
         try:
             return load_file(file)["embeddings"]

@@ -1,13 +1,14 @@
 """Settings: a file, then --set, then flags; what cannot be used is named."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
 from irl.config import (
     AuditSettings,
+    HeadMethod,
     PairHeadSettings,
     RecoverSettings,
     SamplesSettings,
@@ -16,6 +17,7 @@ from irl.config import (
     recovery_settings,
 )
 from irl.errors import InputError
+from irl.recovery.methods import METHODS, WHITE_BOX
 
 MINIMAL: dict[str, Any] = {"aligned": "a"}
 
@@ -242,3 +244,9 @@ def test_the_method_of_an_audit_may_be_written_either_way():
         assert AuditSettings.checked({"aligned": "a", "method": name}).method == "log_ratio"
     with pytest.raises(InputError, match="log_ratio"):
         AuditSettings.checked({"aligned": "a", "method": "max-entropy"})
+
+
+def test_every_method_that_can_be_named_is_there():
+    """The names stand in the settings, which know no torch; the methods where they are."""
+    assert set(METHODS) == set(get_args(HeadMethod))
+    assert {"log-ratio", "reference-free"} == WHITE_BOX

@@ -108,7 +108,9 @@ def counting(folder: Path) -> tuple[Embeddings, list[int]]:
             [[float(len(p)), float(len(t))] for p, t in zip(prompts, texts, strict=True)]
         )
 
-    return Embeddings(Encoder("fake", "0", "policy", "auto", encode), cache=folder), calls
+    return Embeddings(
+        Encoder("fake", "0", "policy", "auto", "float32", encode), cache=folder
+    ), calls
 
 
 def test_the_same_texts_are_embedded_once(tmp_path: Path):

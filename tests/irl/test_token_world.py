@@ -1,11 +1,13 @@
 """Exact organisms: what a checkpoint says is what the token MDP says."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from irl.errors import InputError
 from irl.organisms.token_world import BETA, distil, draw, prompt_texts, response_texts
 from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.sample import sample
@@ -53,6 +55,13 @@ def test_a_distilled_policy_scores_every_response_as_the_policy_does(
         assert nats.shape == (3, 64, 4)
         assert (nats[..., -1].abs() < 1e-6).all(), "the end is certain"
         assert (nats.sum(-1) - along(policy)).abs().max() < 1e-3
+
+
+def test_a_world_too_large_for_a_checkpoint_is_refused(tmp_path: Path):
+    large = draw(0, prompts=5, vocabulary=10, horizon=4)
+    with pytest.raises(InputError, match="5555 are more than 4096"):
+        distil(large, large.reference, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_token_log_ratios_of_the_checkpoints_are_the_advantages(pair: PolicyPair, mdp: TokenMDP):
