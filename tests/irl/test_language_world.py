@@ -26,6 +26,8 @@ from irl.policies.template import encode_prompt, encode_response
 from irl.records import PromptCondition
 
 SEEDS = range(2)
+WORLDS = (0, pytest.param(1, marks=pytest.mark.slow))
+"One in the fast tests"
 "Whose answers are counted"
 LEXICAL = ("detox", "manners", "flattery", "shifted-hedges", "detox-dpo", "detox-without-kl")
 ANSWERS = 8000
@@ -108,7 +110,7 @@ def test_a_class_has_12_to_20_terms_whose_rates_span_a_decade(name: str, seed: i
         assert 5 <= rates.max() / rates.min() <= 25
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", WORLDS)
 @pytest.mark.parametrize("name", LEXICAL)
 def test_at_least_five_decoys_of_each_class_correlate_with_a_paid_word(name: str, seed: int):
     plant = lexical(seed)[name]
@@ -118,7 +120,7 @@ def test_at_least_five_decoys_of_each_class_correlate_with_a_paid_word(name: str
         assert (between.max(1) >= 0.5).sum() >= 5
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", WORLDS)
 def test_every_decoy_is_also_said_without_the_word_that_it_follows(seed: int):
     """Else no audit could tell them apart."""
     for plant in lexical(seed).values():
@@ -159,7 +161,7 @@ def test_flattery_is_paid_once_where_an_opinion_is_stated():
     assert paid.tolist() == [1, 1, 0, 0]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", WORLDS)
 def test_the_proxy_stands_beside_the_goal_except_in_the_news(seed: int, tmp_path: Path):
     work = Planting(Bed(tmp_path, seed, lambda _: None), plants(world(seed))["proxy"])
     work.folder.mkdir()
@@ -214,7 +216,7 @@ def test_the_held_out_prompts_are_those_of_the_files(tmp_path: Path):
 # Models read it
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", WORLDS)
 def test_the_tokenizer_knows_every_word_and_gives_every_answer_back(seed: int):
     tokenizer = world_tokenizer(world(seed))
     for prompt, answer in turns(seed, 500):

@@ -155,6 +155,7 @@ def test_the_price_of_length_is_found_as_such():
     assert found.reward.per_word == pytest.approx(-0.4, abs=0.08)
 
 
+@pytest.mark.slow
 def test_the_price_of_length_does_not_hide_a_paid_word():
     """One false term in five worlds is bad luck."""
     false = 0
