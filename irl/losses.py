@@ -6,7 +6,7 @@ With a an answer of the aligned policy, b one of the reference, r the reward in 
     candidates      E[-log softmax(r(a) among a and all b)]          the same optimum
     max_entropy     log E_b[exp r(b)] - E[r(a)]                      the same optimum; its gradient
                     E_b[w grad r] - E_a[grad r], w = softmax of r over the reference's answers
-    contrastive     the same model, log Z as what tells best who wrote an answer; the same optimum
+    conditional     log e_n(exp r of all answers) / n - E[r(a)]      the same optimum, without Z
     log_ratio       variance within prompts of r - log pi_A/pi_R
     margin          E[-p(r(a) - r(b))], p(m) = m, twice that below 0 (Ng and Russell 2000)
 
@@ -25,8 +25,6 @@ from torch import Tensor
 Losses = Float[Tensor, "member prompt"]
 _RUIN = torch.finfo(torch.float32).min / 4
 "Log-weight of what is not there"
-_HALVINGS = 30
-"Of the range of the rewards of a prompt: beyond the precision of float32"
 
 
 @dataclass(frozen=True)
@@ -126,40 +124,35 @@ def pooled(scores: Sides, log_ratio: Sides) -> Losses:
     return total
 
 
-def contrastive(scores: Sides) -> Losses:
-    """Noise-contrastive loss of P(y|x) = pi_ref(y|x) exp(r) / Z (Gutmann and Hyvarinen 2010).
+def conditional(scores: Sides) -> Losses:
+    """Which answers are the aligned policy's, given how many of them are? Z cancels.
 
-        sum_a -log s(a) + sum_b -log(1 - s(b)), over n_A;   s = sigmoid(r - log Z + log n_A/n_R)
+    Under P(y|x) = pi_ref(y|x) exp(r) / Z, with e_n the elementary symmetric polynomial (the sum
+    over all ways to choose n of the answers of the product of their exp r),
 
-    with log Z at its minimum, where the s of all answers sum to n_A. The gradient is that of the
-    likelihood,
+        [log e_{n_A}(exp r of all answers) - sum_a r(a)] / n_A
 
-        sum over all answers of w grad r - E_a[grad r],   w = exp(r) / (n_A exp(r) + n_R Z)
+    (conditional likelihood, Andersen 1970; conditional logistic regression). The gradient is
 
-    with importance weights for the mixture of both policies, in which the model stands for the
-    aligned one (1611.03852): none exceeds 1 / n_A, where `max_entropy` from the reference's answers
-    alone soon rests on one of them.
+        sum over all answers of w grad r - E_a[grad r],   w = P(aligned policy's answer) / n_A
+
+    so no answer weighs more than 1 / n_A, and the optimum is right however few answers there are:
+    log Z fitted to each prompt would double r with one answer of either. With one of each it is
+    `bradley_terry`, with one of the aligned policy `candidates`. Answers are there or not: weights
+    other than 0 and 1 have no meaning here.
     """
-    odds = scores.ours.sum(-1).log() - scores.theirs.sum(-1).log()
-    shift = (odds - _fitted_log_z(scores, odds))[..., None]
-    ours = torch.nn.functional.softplus(-(scores.aligned + shift)) * scores.ours
-    theirs = torch.nn.functional.softplus(scores.reference + shift) * scores.theirs
-    return (ours.sum(-1) + theirs.sum(-1)) / scores.ours.sum(-1)
-
-
-@torch.no_grad()
-def _fitted_log_z(scores: Sides, odds: Tensor) -> Losses:
-    """By bisection: at the lowest reward too many answers are given to the aligned policy."""
-    rewards = torch.cat([scores.aligned, scores.reference], -1)
-    there = torch.cat([scores.ours, scores.theirs], -1)
-    low = rewards.masked_fill(there == 0, torch.inf).amin(-1)
-    high = rewards.masked_fill(there == 0, -torch.inf).amax(-1)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        given = (torch.sigmoid(rewards + (odds - middle)[..., None]) * there).sum(-1)
-        too_many = given > scores.ours.sum(-1)
-        low, high = torch.where(too_many, middle, low), torch.where(too_many, high, middle)
-    return (low + high) / 2
+    mean = mean_over(scores.aligned, scores.ours)  # a constant of the prompt: keeps sums small
+    rewards = torch.cat([scores.aligned, scores.reference], -1) - mean[..., None]
+    there = torch.cat([scores.ours, scores.theirs], -1) > 0
+    n_ours = (scores.ours > 0).sum(-1)
+    empty = rewards.new_full((*rewards.shape[:2], int(n_ours.max()) + 1), _RUIN)
+    ways = torch.cat([torch.zeros_like(empty[..., :1]), empty[..., 1:]], -1)
+    for at in range(rewards.shape[-1]):
+        with_it = ways[..., :-1] + rewards[..., at, None]
+        more = torch.cat([ways[..., :1], torch.logaddexp(ways[..., 1:], with_it)], -1)
+        ways = torch.where(there[:, at, None], more, ways)
+    chosen = ways.gather(-1, n_ours.expand(len(ways), -1)[..., None]).squeeze(-1)
+    return chosen / n_ours
 
 
 def log_partition(scores: Sides) -> Losses:

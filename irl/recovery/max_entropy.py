@@ -6,13 +6,15 @@ log-likelihood is
     sum over answers of w grad r - E_aligned[grad r],   w = importance weights of the answers
 
 (guided cost learning, 1603.00448). The reference's answers alone give w = softmax of r over them,
-and a reward that moves far puts all weight on one answer to each prompt: the effective sample size
-says so (`effective_answers`; on an organism 2.9 nats away, 6 of 16), the log of so small a mean is
-too low, and the reward overshoots. So the answers of both policies are weighted, as of a mixture:
+and a reward that moves far puts all weight on one answer to each prompt: their effective sample
+size says so (`effective_answers`; 6 of 16 on an organism 2.9 nats away). The log of so small a mean
+is too low, and the reward overshoots. So the answers of both policies are weighted:
 
-- where log-ratios are known, by these (`irl.losses.pooled`)
-- from samples alone, by the model's own ratio: then the likelihood's gradient is that of
-  noise-contrastive estimation (`irl.losses.contrastive`; 1611.03852), and so is the loss
+- where log-ratios are known, as draws of the mixture of both (`irl.losses.pooled`); with one answer
+  of either to a prompt the scale is half too large, with eight 2 %
+- from samples alone, by how likely each is to be the aligned policy's, given how many are
+  (`irl.losses.conditional`): then Z cancels
+- with all answers and their probabilities, by the reference's: Z is exact
 
 Not identified: c(x).
 """
@@ -20,19 +22,24 @@ Not identified: c(x).
 import torch
 
 from irl.config import Learning
-from irl.losses import Losses, Sides, contrastive, effective_share, max_entropy
+from irl.losses import Losses, Sides, conditional, effective_share, max_entropy
 from irl.recovery.examples import Batch, Examples
 from irl.recovery.fit import Aim, Fitted, fit
 from irl.rewards.heads import Form
 
 
 def by_likelihood(examples: Examples, form: Form, learning: Learning) -> Fitted:
-    """Maximum likelihood; both policies' answers weigh, by log-ratios or by the model's own."""
-    return fit(examples, form, Aim(_surprise), learning)
+    """Maximum likelihood."""
+    sampled = examples.targets is None and examples.weights is None
+    return fit(examples, form, Aim(_sampled if sampled else _surprise), learning)
+
+
+def _sampled(_: Batch, scores: Sides) -> Losses:
+    return conditional(scores)
 
 
 def _surprise(batch: Batch, scores: Sides) -> Losses:
-    return contrastive(scores) if batch.wanted is None else max_entropy(scores, batch.wanted)
+    return max_entropy(scores, batch.wanted)
 
 
 @torch.no_grad()

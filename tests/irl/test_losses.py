@@ -1,12 +1,11 @@
 """Losses against brute force, and at the optimum that theory names."""
 
 from collections.abc import Callable
-from itertools import product
+from itertools import combinations, product
+from math import exp, log
 
-import numpy as np
 import pytest
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from irl.losses import (
@@ -15,7 +14,7 @@ from irl.losses import (
     absolute,
     bradley_terry,
     candidates,
-    contrastive,
+    conditional,
     effective_share,
     generalised,
     log_partition,
@@ -29,7 +28,7 @@ WITHOUT_TARGETS = [
     bradley_terry,
     candidates,
     max_entropy,
-    contrastive,
+    conditional,
     absolute,
     generalised,
     margin,
@@ -57,15 +56,10 @@ def answers(sides: Sides, member: int, prompt: int) -> tuple[list[float], list[f
     )
 
 
-def best_discriminator(a: list[float], b: list[float]) -> float:
-    """The smallest log loss of sigmoid(r + c) over all c."""
-
-    def loss(c: float) -> float:
-        return float(
-            np.logaddexp(0, -(np.array(a) + c)).sum() + np.logaddexp(0, np.array(b) + c).sum()
-        )
-
-    return float(minimize_scalar(loss, bounds=(-20, 20), method="bounded").fun)
+def surprise_of_the_split(a: list[float], b: list[float]) -> float:
+    """Of all ways to give len(a) of the answers to the aligned policy, how likely is this one?"""
+    ways = sum(exp(sum(some)) for some in combinations([*a, *b], len(a)))
+    return log(ways) - sum(a)
 
 
 def slow(name: str, a: list[float], b: list[float]) -> float:
@@ -74,7 +68,7 @@ def slow(name: str, a: list[float], b: list[float]) -> float:
     wins = torch.sigmoid(margins)
     ours, theirs = torch.tensor(a), torch.tensor(b)
     each = {
-        "contrastive": torch.tensor(best_discriminator(a, b) / len(a)),
+        "conditional": torch.tensor(surprise_of_the_split(a, b) / len(a)),
         "bradley_terry": -wins.log(),
         "absolute": 1 - wins,
         "generalised": (1 - wins**0.7) / 0.7,
@@ -130,9 +124,7 @@ def gradient(
     return free.grad
 
 
-@pytest.mark.parametrize(
-    "loss", [bradley_terry, max_entropy, contrastive], ids=lambda loss: loss.__name__
-)
+@pytest.mark.parametrize("loss", [bradley_terry, max_entropy], ids=lambda loss: loss.__name__)
 def test_with_exact_expectations_the_optimum_is_the_log_ratio(loss: Callable[[Sides], Losses]):
     at_optimum = gradient(loss, LOG_RATIO + 4.0, ALIGNED[None], REFERENCE[None])
     assert at_optimum.abs().max() < 1e-9
@@ -188,19 +180,43 @@ def test_the_gradient_of_max_entropy_weighs_the_references_answers_by_softmax():
     assert torch.allclose(found, expected)
 
 
-def test_the_contrastive_gradient_weighs_the_answers_of_both_policies():
-    """As the likelihood's, by importance weights for the mixture; none exceeds 1 / n_A."""
+def test_with_one_answer_of_each_the_conditional_likelihood_is_that_of_a_pair():
+    generator = torch.Generator().manual_seed(0)
+    rewards = [5 * torch.randn(2, 3, 1, generator=generator) for _ in range(2)]
+    pair = Sides(*rewards, torch.ones(3, 1), torch.ones(3, 1))
+    assert torch.allclose(conditional(pair), bradley_terry(pair))
+
+
+def test_no_answer_pulls_a_conditional_likelihood_harder_than_its_share():
+    """The gradient: how likely each answer is the aligned policy's, over n_A."""
     reward = torch.tensor([0.3, -1.0, 9.0], dtype=torch.float64)
     every = torch.cat([ALIGNED, REFERENCE])
-    log_z = torch.tensor(0.0, dtype=torch.float64)
-    for _ in range(200):  # Bennett's fixed point: the weights sum to 1
-        weights = 1 / (4 + 4 * torch.exp(log_z - reward[every]))
-        log_z = log_z + weights.sum().log()
-    assert weights.max() <= 1 / 4
-    expected = torch.zeros(3, dtype=torch.float64).index_add_(0, every, weights)
+    splits = list(combinations(range(8), 4))
+    weights = torch.stack([reward[every[list(some)]].sum() for some in splits]).softmax(0)
+    likely = torch.zeros(8, dtype=torch.float64)
+    for some, weight in zip(splits, weights, strict=True):
+        likely[list(some)] += weight
+    expected = torch.zeros(3, dtype=torch.float64).index_add_(0, every, likely / 4)
     expected.index_add_(0, ALIGNED, torch.full((4,), -0.25, dtype=torch.float64))
-    found = gradient(contrastive, reward, ALIGNED[None], REFERENCE[None])
-    assert torch.allclose(found, expected, atol=1e-7)
+    found = gradient(conditional, reward, ALIGNED[None], REFERENCE[None])
+    assert torch.allclose(found, expected)
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_however_few_answers_there_are_the_conditional_optimum_is_the_log_ratio(n: int):
+    """Exactly: all n answers of either policy, each as often as it is drawn."""
+    draws = list(
+        product(product(ALIGNED.tolist(), repeat=n), product(REFERENCE.tolist(), repeat=n))
+    )
+    ours, theirs = (torch.tensor([one[side] for one in draws]) for side in (0, 1))
+    assert gradient(conditional, LOG_RATIO - 1.0, ours, theirs).abs().max() < 1e-12
+    assert gradient(conditional, LOG_RATIO * 0.8, ours, theirs).abs().max() > 1e-3
+
+
+def test_a_conditional_likelihood_of_steep_rewards_stays_finite():
+    sides = ragged()
+    steep = Sides(300 * sides.aligned, 300 * sides.reference, sides.ours, sides.theirs)
+    assert conditional(steep).isfinite().all()
 
 
 @pytest.mark.parametrize("loss", [absolute, generalised], ids=lambda loss: loss.__name__)
@@ -223,7 +239,9 @@ def test_between_its_ends_the_generalised_loss_is_the_others():
     assert torch.allclose(generalised(sides, q=1e-7), bradley_terry(sides), atol=1e-5)
 
 
-@pytest.mark.parametrize("loss", WITHOUT_TARGETS, ids=lambda loss: loss.__name__)
+@pytest.mark.parametrize(
+    "loss", [one for one in WITHOUT_TARGETS if one is not conditional], ids=lambda one: one.__name__
+)
 def test_a_weight_of_two_is_the_same_answer_twice(loss: Callable[[Sides], Losses]):
     aligned, reference = torch.randn(2, 1, 1, 3, generator=torch.Generator().manual_seed(1))
     one = torch.ones(1, 3)
