@@ -72,7 +72,8 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Audit a pair; without arguments, the bundled pair on real text."""
-    from irl.config import AuditSettings, bundled_pair
+    from irl.config import AuditSettings
+    from irl.data.bundled import bundled_pair
 
     flags: dict[str, Any] = {
         "aligned": aligned,

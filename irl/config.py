@@ -33,6 +33,7 @@ SampleMethod = Literal[
 ]
 HeadMethod = Literal["log-ratio", SampleMethod, "reference-free"]
 TrainedWith = Literal["rloo", "grpo", "ppo", "dpo", "ipo", "kto", "sft", "unknown"]
+Chat = Literal["auto", "always", "never"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 Some = TypeVar("Some", bound="Settings")
 
@@ -149,7 +150,7 @@ class ScoreSettings(Settings):
     prompts: str | None = None
     prompt_limit: int | None = Field(None, ge=1)
     "use only the first so many prompts"
-    chat: Literal["auto", "always", "never"] = "auto"
+    chat: Chat = "auto"
     "auto: message lists go through the chat template, plain strings do not (as in TRL)"
     seed: int = Field(0, ge=0)
     loading: Loading = Loading()
@@ -187,14 +188,30 @@ class HeadSettings(Settings):
         if not isinstance(given, dict) or given.get("form") != "transformer":
             return given
         learning = given.get("learning", {})
+        if isinstance(learning, Learning):
+            learning = learning.model_dump(exclude_unset=True)
         if not isinstance(learning, dict):
             return given
         return {**given, "learning": TRANSFORMER_LEARNING | learning}
+
+    @model_validator(mode="after")
+    def _go_together(self) -> "HeadSettings":
+        if self.form == "transformer" and self.features == "embeddings":
+            raise ValueError("a transformer reads tokens, not embeddings")
+        if self.form != "linear" and self.method.startswith("max-margin"):
+            raise ValueError("max-margin knows a bound for linear rewards only")
+        return self
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether the reward reads more than words."""
+        return self.form == "transformer" or self.features == "embeddings"
 
 
 class PairHeadSettings(ScoreSettings, HeadSettings):
     """What recovering such a reward from a pair needs."""
 
+    method: HeadMethod = "log-ratio"
     deciding: Deciding = Deciding()
 
 
@@ -213,6 +230,9 @@ class SamplesSettings(HeadSettings):
     aligned_samples: str
     reference_samples: str
     method: SampleMethod = "bradley-terry"
+    chat: Chat = "auto"
+    loading: Loading = Loading()
+    "of a base"
     seed: int = Field(0, ge=0)
     "of the bootstrap; those of the fits are learning.seeds"
 
@@ -230,8 +250,9 @@ def recovery_settings(
 ) -> RecoverSettings | PairHeadSettings | SamplesSettings:
     """The settings of `irl recover`, by what is named.
 
-    Samples name a reward from samples; a method or form other than log-ratio and terms, a head
-    fitted to a pair's answers; all else is a term reward fitted to a pair's log-ratios.
+    Samples name a reward from samples; a method or form other than log-ratio and terms, or a
+    setting that only heads have, a head fitted to a pair's answers; all else is a term reward
+    fitted to a pair's log-ratios.
 
     Raises:
         InputError: samples and a pair are both named, or a setting cannot be used.
@@ -244,7 +265,8 @@ def recovery_settings(
                 "given beside --aligned-samples and --reference-samples."
             )
         return SamplesSettings.checked(given)
-    terms = given.get("form", "terms") == "terms"
+    of_heads = {"features", "base", "learning"} & given.keys()
+    terms = given.get("form", "terms") == "terms" and not of_heads
     if terms and given.get("method", "log-ratio") in ("log-ratio", "log_ratio"):
         given = {key: value for key, value in given.items() if key not in ("form", "method")}
         return RecoverSettings.checked(given)
@@ -257,35 +279,6 @@ def merged(file: Path | None, sets: list[str], flags: dict[str, Any]) -> dict[st
     for item in sets:
         _assign(given, item)
     return given | {key: value for key, value in flags.items() if value is not None}
-
-
-BUNDLED_PAIR = Path(__file__).parents[1] / "artifacts" / "models" / "real-detox"
-
-
-def bundled_pair(folder: Path = BUNDLED_PAIR) -> dict[str, Any]:
-    """The settings that audit the pair which comes with the repository.
-
-    Raises:
-        InputError: the pair is not there, as in an installation without the repository.
-    """
-    if not (folder / "aligned" / "config.json").is_file():
-        raise InputError(
-            f"The bundled pair is not at {folder}; give --aligned and --reference, or run from a "
-            "clone of the repository."
-        )
-    return {
-        "aligned": _near(folder / "aligned"),
-        "reference": _near(folder / "reference"),
-        "prompts": _near(folder / "prompts.jsonl"),
-        "preferences": [_near(folder / "heldout_preferences.jsonl")],
-        "trained_with": "rloo",
-    }
-
-
-def _near(path: Path) -> str:
-    """Relative to the working directory where possible: the same run on every machine."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ CACHE = Path("artifacts/cache")
 "What may be removed at any time: embeddings, by content"
 _PACKAGES = ("irl-audit", "torch", "transformers", "peft", "scikit-learn")
 _TEMPORARY = re.compile(r"\..+\.\d+")
-"A file that was being written; see _replace"
+"A file that was being written; see write_whole"
 _PARTS = "parts"
 "Shards of an unfinished run; removed at its end"
 
@@ -205,13 +205,13 @@ def find_run(name: str, root: Path = RUNS) -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    _replace(path, lambda file: file.write_text(text, encoding="utf-8"))
+    write_whole(path, lambda file: file.write_text(text, encoding="utf-8"))
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Write a Parquet file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, lambda file: pq.write_table(table, file, compression="zstd"))
+    write_whole(path, lambda file: pq.write_table(table, file, compression="zstd"))
 
 
 def file_sha256(file: Path) -> str:
@@ -258,7 +258,12 @@ def _held_run(config: Path) -> str | None:
         return None
 
 
-def _replace(path: Path, write: Any) -> None:
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        RunError: it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write(temporary)
@@ -297,4 +302,4 @@ def export_responses(path: Path, to: Path) -> None:
     }
     if to.suffix not in writers:
         raise RunError(f"{to} must end in .csv, .jsonl or .parquet, or in .html for the report.")
-    _replace(to, writers[to.suffix])
+    write_whole(to, writers[to.suffix])

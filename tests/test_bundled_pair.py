@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from explain.jobs.audit import run_audit
-from irl.config import BUNDLED_PAIR, AuditSettings, bundled_pair
+from irl.config import AuditSettings
 from irl.data import read_preferences, read_prompts
+from irl.data.bundled import BUNDLED_PAIR, bundled_pair
 from irl.policies.pair import load_pair
 from irl.records import Truth
 from irl.rewards.terms import TermReward, words

@@ -4,27 +4,35 @@ Every method is fitted to the answers that the audits of plain fine-tunes drew, 
 words are judged by the thresholds of the audit (`irl.evaluation.method_words`). The same for
 organisms: a method that never raises an alarm raises no false one either. Beside them stands the
 p value alone, at the same level: every fine-tune explains its own log-ratio better than chance, and
-so effect sizes are asked for.
+so effect sizes are asked for. Methods judged on the same answers are no independent cases: the
+interval over builds x methods is narrower than what is known, that of `any method` is not.
 """
 
-from collections.abc import Callable, Iterator
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from explain.jobs.methods_results import audited_answers
-from explain.jobs.result_rows import Making, Measured
+from explain.jobs.result_rows import Making, Measured, counted
 from explain.organism_scores import exact_share
 from irl.config import Deciding, Fitting, Learning
 from irl.errors import InputError
-from irl.evaluation.candidates import Candidate
 from irl.evaluation.method_words import judged_words
-from irl.records import ResultRow
+from irl.records import Estimate, Manifest, ResultRow, WordsVerdict
 from irl.recovery.examples import Examples
 from irl.recovery.methods import METHODS, ROBUST, Method
 from irl.rewards.heads import Head, linear
+from irl.runs import read_record, write_text
 
-ALL = "all methods"
+CALLED = "called an objective"
+DECIDING = Deciding()
+Verdicts = dict[str, WordsVerdict]
+"By method"
+_VERDICTS = TypeAdapter(Verdicts)
 
 
 class AlarmsRecipe(BaseModel):
@@ -55,46 +63,62 @@ def alarm_rows(recipe: AlarmsRecipe, making: Making) -> list[ResultRow]:
     rows: list[ResultRow] = []
     for case, (table, builds) in sets.items():
         names = [f"results-{table}/seed-{seed}-{one}" for seed in recipe.seeds for one in builds]
-        judged: dict[str, list[Candidate]] = {}
-        for name in names:
-            for method, candidate in _judged(name, recipe, making):
-                judged.setdefault(method, []).append(candidate)
+        judged = [_judged(name, recipe, making) for name in names]
         rows += _summed(Measured(f"{len(names)} {case}", recipe.seeds), judged)
     return rows
 
 
-def _judged(name: str, recipe: AlarmsRecipe, making: Making) -> Iterator[tuple[str, Candidate]]:
+def _judged(name: str, recipe: AlarmsRecipe, making: Making) -> Verdicts:
+    """The verdicts on one build, made or read again."""
     run = making.folder.parent / name
     if not (run / "manifest.json").is_file():
         raise InputError(
             f"There is no finished audit {run}; `irl results {recipe.nulls}` and `irl results "
             f"{recipe.organisms}` draw the answers."
         )
+    about = [recipe.learning, recipe.seed, read_record(run / "manifest.json", Manifest).run_id]
+    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:10]
+    file = making.folder / f"{name.replace('/', '-')}-{key}.json"
+    if file.is_file():
+        return _VERDICTS.validate_json(file.read_bytes())
     making.say(name)
+    found = _judge(run, recipe)
+    write_text(file, _VERDICTS.dump_json(found, indent=1).decode() + "\n")
+    return found
+
+
+def _judge(run: Path, recipe: AlarmsRecipe) -> Verdicts:
     answered, fold = audited_answers(run)
     learning = Learning(**recipe.learning)
     evidence, examples = answered.evidence(fold, Fitting())
-    for method, fit in METHODS.items():
-        if method in ROBUST:
+    found: Verdicts = {}
+    for name, method in METHODS.items():
+        if name in ROBUST:
             continue
-
-        found = judged_words(_first(fit, learning), evidence, examples, Deciding(), recipe.seed)
-        assert found is not None
-        yield method, found
+        verdict = judged_words(_first(method, learning), evidence, examples, DECIDING, recipe.seed)
+        assert verdict is not None
+        found[name] = verdict
+    return found
 
 
 def _first(method: Method, learning: Learning) -> Callable[[Examples], Head]:
     return lambda part: method(part, linear, learning).head
 
 
-def _summed(of: Measured, judged: dict[str, list[Candidate]]) -> Iterator[ResultRow]:
-    """How many are called an objective, by each method and by all."""
-    pooled = [one for part in judged.values() for one in part]
-    for method, found in (*judged.items(), (ALL, pooled)):
-        alarms = exact_share(sum(one.found for one in found), len(found))
-        yield of.row(method, "called an objective", "share", alarms)
-        level = Deciding().max_p
-        chance = exact_share(sum(one.p_value < level for one in found), len(found))
-        yield of.row(method, f"p below {level:g}, whatever the effect", "share", chance)
-        r2 = max((one.r2 for one in found if one.r2), key=lambda one: one.value, default=None)
-        yield of.row(method, "largest r2", "share", r2)
+def _summed(of: Measured, builds: Sequence[Verdicts]) -> Iterator[ResultRow]:
+    """How many are called an objective: by each method, by any, and of all builds x methods."""
+    by_method = {name: [one[name] for one in builds] for name in builds[0]}
+    for name, found in by_method.items():
+        yield of.row(name, CALLED, "share", _share([one.objective for one in found]))
+        chance = [one.p_value < DECIDING.max_p for one in found]
+        yield of.row(name, f"p below {DECIDING.max_p:g} alone", "share", _share(chance))
+        r2 = max(one.r2.value for one in found if one.r2)
+        yield of.row(name, "largest r2", "share", counted(r2, len(found)))
+    any_method = [any(one.objective for one in build.values()) for build in builds]
+    yield of.row("any method", CALLED, "share", _share(any_method))
+    pooled = [one.objective for build in builds for one in build.values()]
+    yield of.row("builds x methods", CALLED, "share", _share(pooled))
+
+
+def _share(which: Sequence[bool]) -> Estimate | None:
+    return exact_share(sum(which), len(which))

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from irl.config import Deciding
 from irl.distances import centred
-from irl.evaluation.candidates import Candidate, judge, terms_candidate
+from irl.evaluation.candidates import judge, terms_candidate
 from irl.evaluation.held_out import Evidence
+from irl.records import WordsVerdict
 from irl.recovery.examples import Examples
 from irl.recovery.fit import MIN_PROMPTS
 from irl.rewards.heads import Head
@@ -34,7 +35,7 @@ def judged_words(
     examples: Examples,
     deciding: Deciding,
     seed: int,
-) -> Candidate | None:
+) -> WordsVerdict | None:
     """Judge the ten strongest words of a method.
 
     Args:
@@ -52,7 +53,14 @@ def judged_words(
         return None
     chosen = [_strongest(fit(part), part, deciding.max_terms) for part in outside]
     whole = _strongest(fit(examples), examples, deciding.max_terms)
-    return judge(terms_candidate(evidence, chosen, whole), deciding, seed)
+    found = judge(terms_candidate(evidence, chosen, whole), deciding, seed)
+    return WordsVerdict(
+        objective=found.found,
+        terms=list(found.terms),
+        r2=found.r2,
+        sd_nats=found.sd_nats,
+        p_value=found.p_value,
+    )
 
 
 def _strongest(head: Head, examples: Examples, most: int) -> Codes:

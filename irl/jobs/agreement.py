@@ -31,16 +31,27 @@ class Agreement:
 
     rows: list[Accuracy]
     refused: list[RefusedRow]
+    kept: list[list[LabelledResponse]]
+    "of each source, the rows that could be scored"
     untyped: int = 0
     "labelled rows without a prompt type, where the reward asks for one"
 
 
 def read_labels(sources: Sequence[str]) -> list[Table[LabelledResponse]]:
     """Every source of labels; their file names must differ, since the report names them so."""
+    refuse_same_names(sources)
+    return [read_preferences(source) for source in sources]
+
+
+def refuse_same_names(sources: Sequence[str]) -> None:
+    """Reports name sources by their files' names.
+
+    Raises:
+        InputError: two have the same.
+    """
     names = [Path(source).name for source in sources]
     if len(set(names)) < len(names):
         raise InputError(f"Two --preferences files have the same name ({', '.join(names)}).")
-    return [read_preferences(source) for source in sources]
 
 
 def agreement(
@@ -54,6 +65,7 @@ def agreement(
     """Score all labelled responses under both policies and by the recovered reward."""
     rows: list[Accuracy] = []
     refused: list[RefusedRow] = []
+    usable: list[list[LabelledResponse]] = []
     untyped = 0
     for number, table in enumerate(tables):
         kept, sequences, left_out = encode_rows(table.rows, _encoder(pair, settings), table.source)
@@ -70,7 +82,8 @@ def agreement(
         labels = labels_of(Path(table.source).name, kept, lengths)
         rows += [accuracy(name, given, labels, settings.seed) for name, given in scores.items()]
         untyped += without_type(reward, kept)
-    return Agreement(rows, refused, untyped)
+        usable.append(kept)
+    return Agreement(rows, refused, usable, untyped)
 
 
 def recovered_scores(reward: Reward, rows: Sequence[LabelledResponse]) -> NDArray[np.float64]:

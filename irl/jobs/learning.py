@@ -7,23 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
 from irl.bootstrap import codes
 from irl.config import Fitting, HeadSettings, Loading
-from irl.data import LabelledResponse, Table
+from irl.data import LabelledResponse
 from irl.errors import InputError
 from irl.evaluation.accuracy import Labels, pair_shares
 from irl.evaluation.auc import grouped_auc
 from irl.evaluation.fit import fit
 from irl.evaluation.held_out import Evidence
 from irl.evaluation.spread import Spread, spread
-from irl.jobs.agreement import labels_of
+from irl.jobs.agreement import labels_of, refuse_same_names
 from irl.policies.encoder import Encoder, load_encoder, of_policy
 from irl.policies.policy import Policy
-from irl.policies.reward_model import load_scorer
+from irl.policies.reward_model import Scorer, load_scorer
 from irl.policies.template import PromptText
 from irl.records import Accuracy, Fit, Recovery
 from irl.recovery.catalogue import Catalogue, frequent_words
@@ -35,7 +35,7 @@ from irl.recovery.methods import METHODS
 from irl.rewards.embeddings import Embeddings
 from irl.rewards.features import WordCounts
 from irl.rewards.head_reward import HeadReward, Reader
-from irl.rewards.heads import Form, linear, mlp
+from irl.rewards.heads import Form, Scores, linear, mlp
 from irl.rewards.transformer import TokenIds, transformer
 from irl.rewards.words import words
 from irl.runs import CACHE, RunFolder, file_sha256
@@ -90,68 +90,84 @@ class Learnt:
     status: str
 
 
-@dataclass(frozen=True)
-class Base:
-    """What embeds answers, or what a transformer starts from."""
-
-    source: str
-    loading: Loading
-    chat: str = "auto"
-    policy: Policy | None = None
-    "the same, where it is loaded already"
-
-    def encoder(self) -> Encoder:
-        """As what embeds answers."""
-        if self.policy is not None:
-            return of_policy(self.policy, self.chat)
-        return load_encoder(self.source, self.loading, self.chat)
-
-
-def learn(
-    run: RunFolder, answered: Answered, settings: HeadSettings, seed: int, base: Base | None
-) -> Learnt:
-    """Fit all seeds, choose one without labels, and store the reward.
+def load_base(
+    settings: HeadSettings, loading: Loading, chat: str, reference: Policy | None = None
+) -> Encoder | Scorer | None:
+    """What embeds answers, or what a transformer starts from; None for counts of words.
 
     Raises:
-        InputError: no word is frequent enough, there are too few answers, or no base is given for
-            a reward that needs one.
-        PolicyError: the base cannot be loaded.
+        InputError: none is named, and no reference is at hand.
+        PolicyError: it cannot be loaded.
     """
-    _LOG.setLevel(logging.INFO)
-    features, form = reader_and_form(answered, settings, base)
-    examples = answered.examples(features(answered.texts, answered.prompts))
-    fitted = METHODS[settings.method](examples, form, settings.learning)
-    choice = choose(run, fitted, examples)
-    reward = HeadReward(features, fitted.head, choice.chosen)
-    reward.save(run.path / "reward", "head", method=settings.method, seeds=settings.learning.seeds)
-    figures = held_out_fit(reward, fitted, examples, seed)
-    return Learnt(reward, choice, figures, _status(settings, choice, fitted, examples))
-
-
-def reader_and_form(
-    answered: Answered, settings: HeadSettings, base: Base | None
-) -> tuple[Reader, Form]:
-    """What the reward reads, and what it is."""
-    plain = linear if settings.form == "linear" else mlp()
-    if settings.form != "transformer" and settings.features == "words":
-        return frequent_words(answered.texts, settings.fitting), plain
-    if base is None:
+    if not settings.needs_base:
+        return None
+    if settings.base is None and reference is None:
         raise InputError(
             "Embeddings and transformers need a model to start from, and samples bring none; give "
             "--set base=DIR: a policy such as the reference, or for embeddings a sentence encoder."
         )
     if settings.form == "transformer":
+        folder = reference and reference.folder
         # Steps of a fit are lost in the rounding of 16 bits.
-        scorer = load_scorer(base.source, base.loading.model_copy(update={"dtype": "float32"}))
-        return TokenIds(scorer, base.chat), transformer(scorer)
-    embeddings = Embeddings(base.encoder(), cache=CACHE / "embeddings")
-    return embeddings.standardised(answered.texts, answered.prompts), plain
+        exact = loading.model_copy(update={"dtype": "float32"})
+        return load_scorer(settings.base or str(folder), exact)
+    if settings.base is None:
+        assert reference is not None
+        return of_policy(reference, chat)
+    return load_encoder(settings.base, loading, chat)
 
 
-def choose(run: RunFolder, fitted: Fitted, examples: Examples) -> Consensus:
-    """Choose a member without labels, and write the choice down before any is read."""
+def identity(settings: HeadSettings, base: Encoder | Scorer | None) -> dict[str, str]:
+    """What a run depends on beside its samples: labels that are not looked into, and the base."""
+    return unread(settings.preferences) | ({"base": base.sha256} if base else {})
+
+
+def learn(
+    run: RunFolder,
+    answered: Answered,
+    settings: HeadSettings,
+    seed: int,
+    base: Encoder | Scorer | None,
+) -> Learnt:
+    """Fit all seeds, choose one without labels, and store the reward.
+
+    Raises:
+        InputError: no word is frequent enough, there are too few answers, or the base cannot read
+            them.
+    """
+    _LOG.setLevel(logging.INFO)
+    features, form = reader_and_form(answered, settings, base)
+    examples = answered.examples(features(answered.texts, answered.prompts))
+    fitted = METHODS[settings.method](examples, form, settings.learning)
     with torch.no_grad():
-        choice = consensus(fitted.head(examples.features), examples.prompt)
+        scores = fitted.head(examples.features)
+    choice = choose(run, scores, examples)
+    reward = HeadReward(features, fitted.head, choice.chosen)
+    reward.save(run.path / "reward", "head", method=settings.method, seeds=settings.learning.seeds)
+    held_out = fitted.held_out[choice.chosen]
+    figures = held_out_fit(scores[choice.chosen], held_out, examples, seed)
+    return Learnt(reward, choice, figures, _status(settings, choice, fitted, examples))
+
+
+def reader_and_form(
+    answered: Answered, settings: HeadSettings, base: Encoder | Scorer | None
+) -> tuple[Reader, Form]:
+    """What the reward reads, and what it is."""
+    chat = getattr(settings, "chat", "auto")
+    plain = linear if settings.form == "linear" else mlp()
+    match base:
+        case Scorer():
+            return TokenIds(base, chat), transformer(base)
+        case Encoder():
+            embeddings = Embeddings(base, cache=CACHE / "embeddings")
+            return embeddings.standardised(answered.texts, answered.prompts), plain
+        case None:
+            return frequent_words(answered.texts, settings.fitting), plain
+
+
+def choose(run: RunFolder, scores: Scores, examples: Examples) -> Consensus:
+    """Choose a member without labels, and write the choice down before any is read."""
+    choice = consensus(scores, examples.prompt)
     run.log(
         "chosen",
         member=choice.chosen,
@@ -161,31 +177,39 @@ def choose(run: RunFolder, fitted: Fitted, examples: Examples) -> Consensus:
     return choice
 
 
-def held_out_fit(reward: HeadReward, fitted: Fitted, examples: Examples, seed: int) -> Fit:
-    """The figures of fit on the prompts that the chosen member held out."""
-    rows = fitted.held_out[reward.chosen][examples.prompt]
-    with torch.no_grad():
-        scores = reward.head(examples.features)[reward.chosen][rows].numpy().astype(np.float64)
+def held_out_fit(
+    scores: Float[Tensor, " row"], held_out: Bool[Tensor, " prompt"], examples: Examples, seed: int
+) -> Fit:
+    """The figures of fit of a member on the prompts that it held out."""
+    rows = held_out[examples.prompt]
+    predicted = scores[rows].numpy().astype(np.float64)
     prompt, aligned = codes(examples.prompt[rows].tolist()), examples.aligned[rows].numpy()
     if examples.targets is None:
-        auc = grouped_auc(scores, aligned, prompt, prompt, seed)
+        auc = grouped_auc(predicted, aligned, prompt, prompt, seed)
         return Fit(membership_auc=auc, r2=None, spearman_with_log_ratio=None)
     log_ratio = examples.targets[rows].numpy().astype(np.float64)
-    return fit(scores, log_ratio, aligned, prompt, seed)
+    return fit(predicted, log_ratio, aligned, prompt, seed)
 
 
 def over_seeds(
     settings: HeadSettings,
     learnt: Learnt,
-    rows: Sequence[Accuracy],
-    tables: Sequence[Table[LabelledResponse]],
+    accuracy: Accuracy | None,
+    labelled: Sequence[LabelledResponse],
 ) -> Recovery:
-    """What the seeds say together; the first source of labels speaks for accuracy."""
-    about = members_spread(learnt.reward, tables[0]) if tables else None
+    """What the seeds say together, on one source of labels.
+
+    Args:
+        settings: method and seeds.
+        learnt: the reward.
+        accuracy: of the chosen member on the labelled rows; None without any.
+        labelled: those rows.
+    """
+    about = members_spread(learnt.reward, labelled)
     return Recovery(
         method=settings.method,
         seeds=len(settings.learning.seeds),
-        heldout_accuracy=rows[0].preference if rows else None,
+        heldout_accuracy=accuracy.preference if accuracy else None,
         auc=learnt.fit.membership_auc,
         spearman_with_log_ratio=learnt.fit.spearman_with_log_ratio,
         mean=about.mean if about else None,
@@ -197,26 +221,35 @@ def over_seeds(
     )
 
 
-def members_spread(reward: HeadReward, table: Table[LabelledResponse]) -> Spread | None:
+def members_spread(reward: HeadReward, rows: Sequence[LabelledResponse]) -> Spread | None:
     """The pair accuracy of all members; None without pairs."""
-    texts, prompts = [row.response for row in table.rows], [row.prompt for row in table.rows]
+    if not rows:
+        return None
+    texts, prompts = [row.response for row in rows], [row.prompt for row in rows]
     members = reward.members(texts, prompts).numpy().astype(np.float64)
-    shares = pair_shares(members, labels_in(table))
+    shares = pair_shares(members, labels_in("", rows))
     return None if np.isnan(shares).any() else spread(shares.tolist())
 
 
-def labels_in(table: Table[LabelledResponse]) -> Labels:
+def labels_in(source: str, rows: Sequence[LabelledResponse]) -> Labels:
     """Labels of responses that are not tokenised: their length is counted in words."""
-    lengths = [len(words(row.response)) for row in table.rows]
-    return labels_of(Path(table.source).name, table.rows, lengths)
+    return labels_of(Path(source).name, rows, [len(words(row.response)) for row in rows])
 
 
 def unread(sources: Sequence[str]) -> dict[str, str]:
-    """Hashes of files of labels that are not looked into yet; a hub id stands for itself."""
-    return {
-        source: file_sha256(Path(source)) if Path(source).is_file() else source
-        for source in sources
-    }
+    """Hashes of files of labels that are not looked into yet; a hub id stands for itself.
+
+    Raises:
+        InputError: a file is not there, or two have the same name.
+    """
+    refuse_same_names(sources)
+    found = {}
+    for source in sources:
+        file = Path(source)
+        if not file.is_file() and file.suffix in (".jsonl", ".json", ".parquet", ".csv"):
+            raise InputError(f"There is no file {file} of preferences.")
+        found[source] = file_sha256(file) if file.is_file() else source
+    return found
 
 
 def _status(settings: HeadSettings, choice: Consensus, fitted: Fitted, examples: Examples) -> str:
@@ -225,7 +258,7 @@ def _status(settings: HeadSettings, choice: Consensus, fitted: Fitted, examples:
     if settings.method == "max-entropy":
         carrying, answers = effective_answers(fitted, examples)
         said.append(
-            f"its importance weights rest on {carrying:.1f} of {answers:.0f} answers of the "
-            "reference to a prompt"
+            f"of {answers:.0f} answers of the reference to a prompt, {carrying:.1f} would carry "
+            "its importance weights (effective sample size)"
         )
     return "; ".join(said)

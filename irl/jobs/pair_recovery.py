@@ -15,7 +15,7 @@ from irl.engine.shards import Progress, silent
 from irl.evaluation.method_words import judged_words
 from irl.jobs.agreement import agreement, read_labels
 from irl.jobs.clock import Clock
-from irl.jobs.learning import Answered, Base, learn, over_seeds, unread
+from irl.jobs.learning import Answered, identity, learn, load_base, over_seeds
 from irl.jobs.recovery import RecoveredRun
 from irl.jobs.scoring import (
     input_hashes,
@@ -23,7 +23,7 @@ from irl.jobs.scoring import (
     sample_and_score,
     write_tables,
 )
-from irl.policies.pair import PolicyPair, load_pair
+from irl.policies.pair import load_pair
 from irl.policies.quiet import quiet_libraries
 from irl.records import Caveat, RecoveryReport, WordsVerdict
 from irl.recovery.methods import METHODS
@@ -48,7 +48,8 @@ def recover_from_pair(
     quiet_libraries()
     prompts = prompts_of(settings)
     pair = load_pair(settings.aligned, settings.reference, settings.loading)
-    inputs = input_hashes(pair, prompts) | unread(settings.preferences)
+    base = load_base(settings, settings.loading, settings.chat, pair.reference)
+    inputs = input_hashes(pair, prompts) | identity(settings, base)
     run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         return RecoveredRun.as_it_is(run)
@@ -63,17 +64,19 @@ def recover_from_pair(
         log_policy,
         [answers.prompts[at] for at in answers.prompt],
     )
-    learnt = learn(run, answered, settings, settings.seed, _base(pair, settings))
-    words = word_verdict(answered, answers.fold(settings.fitting.n_folds), settings)
+    learnt = learn(run, answered, settings, settings.seed, base)
+    fold, chosen = answers.fold(settings.fitting.n_folds), learnt.choice.chosen
+    words = word_verdict(answered, fold, settings, settings.learning.seeds[chosen])
     labels = read_labels(settings.preferences)
     agreed = agreement(run, pair, learnt.reward, labels, settings, progress)
-    recovered = [row for row in agreed.rows if row.scorer == "recovered"]
+    recovered = next((row for row in agreed.rows if row.scorer == "recovered"), None)
+    labelled = agreed.kept[0] if agreed.kept else []
     report = RecoveryReport(
         run_id=run.run_id,
         reward=f"{settings.form} on {learnt.reward.features}",
         fit=learnt.fit,
         accuracy=agreed.rows,
-        recovery=over_seeds(settings, learnt, recovered, labels),
+        recovery=over_seeds(settings, learnt, recovered, labelled),
         words=words,
         caveats=tuple(_caveats(settings, words, sampled.counts["truncated_responses"])),
     )
@@ -81,37 +84,21 @@ def recover_from_pair(
     return RecoveredRun.written(run, report, sampled.counts)
 
 
-def _base(pair: PolicyPair, settings: PairHeadSettings) -> Base:
-    if settings.base is not None:
-        return Base(settings.base, settings.loading, settings.chat)
-    reference = pair.reference
-    return Base(reference.checkpoint.source, settings.loading, settings.chat, reference)
-
-
 def word_verdict(
-    answered: Answered, fold: NDArray[np.int64], settings: PairHeadSettings
+    answered: Answered, fold: NDArray[np.int64], settings: PairHeadSettings, seed: int
 ) -> WordsVerdict | None:
-    """What the audit would say of the method's strongest words; one seed stands for all."""
-    if settings.form != "linear" or settings.features != "words":
+    """What the audit would say of the strongest words of the method, fitted with one seed."""
+    if settings.form != "linear" or settings.needs_base:
         return None
-    method, seed = METHODS[settings.method], settings.learning.seeds[:1]
-    learning = settings.learning.model_copy(update={"seeds": seed})
+    method = METHODS[settings.method]
+    learning = settings.learning.model_copy(update={"seeds": (seed,)})
     evidence, examples = answered.evidence(fold, settings.fitting)
-    found = judged_words(
+    return judged_words(
         lambda part: method(part, linear, learning).head,
         evidence,
         examples,
         settings.deciding,
         settings.seed,
-    )
-    if found is None:
-        return None
-    return WordsVerdict(
-        objective=found.found,
-        terms=list(found.terms),
-        r2=found.r2,
-        sd_nats=found.sd_nats,
-        p_value=found.p_value,
     )
 
 

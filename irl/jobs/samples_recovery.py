@@ -16,13 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irl.bootstrap import codes
-from irl.config import Loading, SamplesSettings
+from irl.config import SamplesSettings
 from irl.data import LabelledResponse, SampleRow, Table, read_samples
 from irl.errors import InputError
 from irl.evaluation.accuracy import accuracy
 from irl.jobs.agreement import read_labels
 from irl.jobs.encoding import log_refused
-from irl.jobs.learning import Answered, Base, labels_in, learn, over_seeds, unread
+from irl.jobs.learning import (
+    Answered,
+    identity,
+    labels_in,
+    learn,
+    load_base,
+    over_seeds,
+)
 from irl.jobs.recovery import RecoveredRun
 from irl.records import Accuracy, Caveat, RecoveryReport
 from irl.recovery.fit import MIN_PROMPTS
@@ -40,19 +47,20 @@ def recover_from_samples(
 
     Raises:
         InputError: the samples, preferences or settings cannot be used.
+        PolicyError: the base of embeddings or of a transformer cannot be loaded.
         RunError: the run folder cannot be written or holds another run.
     """
     sides = [read_samples(settings.aligned_samples), read_samples(settings.reference_samples)]
+    base = load_base(settings, settings.loading, settings.chat)
     inputs = {
         "aligned_samples": sides[0].sha256,
         "reference_samples": sides[1].sha256,
-        **unread(settings.preferences),
+        **identity(settings, base),
     }
     run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         return RecoveredRun.as_it_is(run)
     answered = answers_to_common_prompts(sides[0].rows, sides[1].rows)
-    base = Base(settings.base, Loading()) if settings.base else None
     learnt = learn(run, answered, settings, settings.seed, base)
     labels = read_labels(settings.preferences)
     rows = [held_against(learnt.reward, table, settings.seed) for table in labels]
@@ -61,7 +69,9 @@ def recover_from_samples(
         reward=f"{settings.form} on {learnt.reward.features}",
         fit=learnt.fit,
         accuracy=rows,
-        recovery=over_seeds(settings, learnt, rows, labels),
+        recovery=over_seeds(
+            settings, learnt, rows[0] if rows else None, labels[0].rows if labels else []
+        ),
         caveats=(_lost(answered),),
     )
     refused = [(one.source, one.refused) for one in sides]
@@ -81,7 +91,7 @@ def held_against(reward: HeadReward, table: Table[LabelledResponse], seed: int) 
     """Agreement of the chosen member with labels."""
     texts, prompts = [row.response for row in table.rows], [row.prompt for row in table.rows]
     scores = reward(texts, prompts).numpy().astype(np.float64)
-    return accuracy("recovered", scores, labels_in(table), seed)
+    return accuracy("recovered", scores, labels_in(table.source, table.rows), seed)
 
 
 def _lost(answered: Answered) -> Caveat:

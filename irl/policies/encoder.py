@@ -1,26 +1,29 @@
 """Answers as vectors: mean hidden states of a policy, or a sentence encoder's embeddings.
 
 A policy reads the answer after its prompt, and the hidden states of the answer's own tokens are
-averaged (last layer, completion only, 2510.06096). A sentence encoder reads the answer alone, in
-whatever way its directory says (pooling, normalisation).
+averaged (last layer, completion only, 2510.06096); plain text is closed by EOS, as everywhere. A
+sentence encoder reads the answer alone, in whatever way its directory says (pooling,
+normalisation).
 """
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from transformers import AutoConfig
 
 from irl.config import Dtype, Loading
 from irl.errors import PolicyError
 from irl.policies.checkpoint import Location, files_sha256, locate
-from irl.policies.load import load_full
+from irl.policies.load import first_line, load_full, refuse_non_finite
 from irl.policies.policy import Policy
-from irl.policies.template import PromptText, as_chat, encode_response
+from irl.policies.template import PromptText, encode_answers
 from irl.tensors import TokenSequence, right_padded
 
 Embedded = Float[Tensor, "text feature"]
@@ -35,6 +38,9 @@ class Encoder:
     """Something that turns answers into vectors."""
 
     source: str
+    "as the user named it"
+    folder: Path
+    "where it lies"
     sha256: str
     kind: Kind
     chat: str
@@ -49,14 +55,18 @@ class Encoder:
 
 
 def load_encoder(source: str, loading: Loading, chat: str = "auto") -> Encoder:
-    """A policy's directory or a sentence encoder's, by what it holds.
+    """A sentence encoder's directory, if it has a modules.json, or a policy's.
 
     Raises:
-        PolicyError: there is no such directory or id, or it can be loaded as neither.
+        PolicyError: there is no such directory or id, or it cannot be loaded.
     """
     location = locate(source)
-    if (location.folder / "modules.json").is_file() or not _is_policy(location):
+    if (location.folder / "modules.json").is_file():
         return of_sentences(location, loading)
+    if location.adapter is not None:
+        raise PolicyError(
+            f"{source} is an adapter; merge it into a full checkpoint to embed answers by it."
+        )
     return of_policy(load_full(location, loading), chat)
 
 
@@ -64,26 +74,23 @@ def of_policy(policy: Policy, chat: str = "auto") -> Encoder:
     """Mean hidden states of the answer's tokens."""
 
     def encode(prompts: Sequence[PromptText], texts: Sequence[str]) -> Embedded:
-        pairs = zip(prompts, texts, strict=True)
-        sequences = [
-            encode_response(policy.tokenizer, as_chat(prompt, chat), text, policy.eos_ids)
-            for prompt, text in pairs
-        ]
-        return mean_hidden_states(policy, sequences)
+        given = encode_answers(policy.tokenizer, prompts, texts, policy.eos_ids, chat)
+        return mean_hidden_states(policy, given)
 
     known = policy.checkpoint
     dtype: Any = known.dtype
-    return Encoder(known.source, known.sha256, "policy", chat, dtype, encode)
+    folder = policy.folder or Path(known.source)
+    return Encoder(known.source, folder.resolve(), known.sha256, "policy", chat, dtype, encode)
 
 
 @torch.inference_mode()
 def mean_hidden_states(policy: Policy, sequences: Sequence[TokenSequence]) -> Embedded:
     """The mean over the response tokens of the last hidden states; 0 for an empty response."""
     room = policy.context_tokens
-    long = sum(len(sequence) > room for sequence in sequences)
-    if long:
+    if long := sum(len(sequence) > room for sequence in sequences):
         _LOG.warning(
-            "%d of %d answers do not fit into the %d tokens of %s; what is beyond is not read.",
+            "%d of %d answers with their prompts do not fit into the %d tokens of %s; the "
+            "beginning of the prompt is not read.",
             *(long, len(sequences), room, policy.checkpoint.source),
         )
     fitting = [_cut(sequence, room) for sequence in sequences]
@@ -92,18 +99,8 @@ def mean_hidden_states(policy: Policy, sequences: Sequence[TokenSequence]) -> Em
     while order:
         n = max(_BATCH_TOKENS // len(fitting[order[0]]), 1)
         here, order = order[:n], order[n:]
-        batch = right_padded([fitting[at] for at in here], policy.pad_id)
-        starts = torch.tensor([len(fitting[at].prompt_ids) for at in here])
-        own = batch.attention & (torch.arange(batch.ids.shape[1]) >= starts[:, None])
-        with policy.active():
-            hidden = policy.body(
-                input_ids=batch.ids.to(policy.device),
-                attention_mask=batch.attention.long().to(policy.device),
-                use_cache=False,
-            ).last_hidden_state.float()
-        weights = own.to(hidden)[..., None]
-        means = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
-        for at, mean in zip(here, means.cpu(), strict=True):
+        means = _batch_means(policy, [fitting[at] for at in here])
+        for at, mean in zip(here, means, strict=True):
             pooled[at] = mean
     return torch.stack(pooled)
 
@@ -112,7 +109,7 @@ def of_sentences(location: Location, loading: Loading) -> Encoder:
     """A sentence encoder as its directory describes it.
 
     Raises:
-        PolicyError: it cannot be loaded.
+        PolicyError: it cannot be loaded, lacks weights or holds some that are not finite.
     """
     # Loaded here alone: the library takes seconds to import, and few runs need it.
     from sentence_transformers import SentenceTransformer
@@ -123,34 +120,78 @@ def of_sentences(location: Location, loading: Loading) -> Encoder:
             device=loading.device,
             trust_remote_code=loading.trust_remote_code,
             local_files_only=True,
-            model_kwargs={"dtype": getattr(torch, loading.dtype)},
+            model_kwargs={"dtype": getattr(torch, loading.dtype), "use_safetensors": True},
         )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        pads = getattr(model.tokenizer, "pad_token_id", 0) is not None
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise PolicyError(
-            f"{location.source} can be loaded neither as a policy nor as a sentence encoder "
-            f"({str(error).splitlines()[0]})."
+            f"{location.source} cannot be loaded as a sentence encoder ({first_line(error)})."
         ) from None
+    if not pads:
+        raise PolicyError(f"The tokenizer of the sentence encoder {location.source} has no pad.")
+    _refuse_random(model, location)
+    refuse_non_finite(model, location.source)
 
     def encode(_: Sequence[PromptText], texts: Sequence[str]) -> Embedded:
+        _warn_of_long(model, texts, location.source)
         vectors: Tensor = model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False)
         return vectors.float().cpu().clone()
 
-    folders = [location.folder, *sorted(p for p in location.folder.iterdir() if p.is_dir())]
-    sha256 = files_sha256(*folders)
-    return Encoder(location.source, sha256, "sentence-encoder", "never", loading.dtype, encode)
+    folder, sha256 = location.folder.resolve(), files_sha256(*_folders(location.folder))
+    kind: Kind = "sentence-encoder"
+    return Encoder(location.source, folder, sha256, kind, "never", loading.dtype, encode)
 
 
-def _is_policy(location: Location) -> bool:
-    try:
-        config = AutoConfig.from_pretrained(str(location.folder))
-    except (OSError, ValueError, KeyError):
-        return False
-    names = getattr(config, "architectures", None) or []
-    return any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names)
+def _batch_means(policy: Policy, sequences: Sequence[TokenSequence]) -> Embedded:
+    batch = right_padded(sequences, policy.pad_id)
+    starts = torch.tensor([len(sequence.prompt_ids) for sequence in sequences])
+    own = batch.attention & (torch.arange(batch.ids.shape[1]) >= starts[:, None])
+    with policy.active():
+        hidden = policy.body(
+            input_ids=batch.ids.to(policy.device),
+            attention_mask=batch.attention.long().to(policy.device),
+            use_cache=False,
+        ).last_hidden_state.float()
+    weights = own.to(hidden)[..., None]
+    means: Tensor = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+    return means.cpu()
 
 
 def _cut(sequence: TokenSequence, room: int) -> TokenSequence:
     if len(sequence) <= room:
         return sequence
-    prompt = sequence.prompt_ids[:room]
-    return TokenSequence(prompt, sequence.response_ids[: room - len(prompt)])
+    response = sequence.response_ids[: room - 1]
+    return TokenSequence(sequence.prompt_ids[len(response) - room :], response)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+
+
+def _refuse_random(model: torch.nn.Module, location: Location) -> None:
+    """The library draws weights that are not there at random, and says so in its log alone."""
+    stored: set[str] = set()
+    for folder in _folders(location.folder):
+        for file in folder.glob("*.safetensors"):
+            with safe_open(file, framework="pt") as tensors:
+                stored |= set(tensors.keys())
+    for name, _ in model.named_parameters():
+        bare = re.sub(r"^\d+\.(model\.|auto_model\.)?", "", name)
+        if "pooler" not in bare and not any(one.endswith(bare) for one in stored):
+            raise PolicyError(
+                f"The sentence encoder {location.source} lacks some of its tensors (first: {bare}),"
+                " which would be random; save the complete model."
+            )
+
+
+def _warn_of_long(model: Any, texts: Sequence[str], source: str) -> None:
+    room = model.max_seq_length
+    if room is None:
+        return
+    lengths = [len(ids) for ids in model.tokenizer(list(texts))["input_ids"]]
+    if long := sum(length > room for length in lengths):
+        _LOG.warning(
+            "%d of %d answers are longer than the %d tokens that %s reads; only their beginning "
+            "counts.",
+            *(long, len(texts), room, source),
+        )

@@ -32,10 +32,10 @@ def load_full(location: Location, loading: Loading) -> Policy:
             architecture whose logits are not its head applied to its hidden states.
     """
     model = _read_model(location, loading)
-    _refuse_non_finite(model, location.source)
-    policy = Policy(
-        model, read_tokenizer(location, loading), _describe(location, model, location.folder)
-    )
+    refuse_non_finite(model, location.source)
+    tokenizer = read_tokenizer(location, loading)
+    described = _describe(location, model, location.folder)
+    policy = Policy(model, tokenizer, described, folder=location.folder)
     _refuse_other_head(policy)
     return policy
 
@@ -63,7 +63,7 @@ def load_adapter(
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise PolicyError(
             f"The adapter {location.source} cannot be put on its base "
-            f"{base.checkpoint.source} ({_first_line(error)})."
+            f"{base.checkpoint.source} ({first_line(error)})."
         ) from None
     except UserWarning:
         raise PolicyError(
@@ -71,12 +71,13 @@ def load_adapter(
             "zero; save the complete adapter."
         ) from None
     wrapped.eval()
-    _refuse_non_finite(wrapped, location.source)
+    refuse_non_finite(wrapped, location.source)
     described = _describe(location, wrapped, location.folder, base_folder)
     own = (location.folder / "tokenizer_config.json").is_file()
     tokenizer = read_tokenizer(location, loading) if own else base.tokenizer
     aligned = Policy(base.model, tokenizer, described)
-    reference = Policy(base.model, base.tokenizer, base.checkpoint, wrapped.disable_adapter)
+    off = wrapped.disable_adapter
+    reference = Policy(base.model, base.tokenizer, base.checkpoint, off, base.folder)
     if not torch.equal(before, _probe_logits(reference, probe)):
         raise PolicyError(
             f"With the adapter {location.source} switched off, its base does not score as it does "
@@ -98,11 +99,11 @@ def _read_model(location: Location, loading: Loading) -> PreTrainedModel:
     except SafetensorError as error:
         raise PolicyError(
             f"The weights of {location.source} cannot be read: a safetensors file is truncated or "
-            f"damaged ({_first_line(error)}); copy or download the checkpoint again."
+            f"damaged ({first_line(error)}); copy or download the checkpoint again."
         ) from None
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise PolicyError(
-            f"{location.source} cannot be loaded as a causal language model ({_first_line(error)})."
+            f"{location.source} cannot be loaded as a causal language model ({first_line(error)})."
         ) from None
     model, report = loaded
     missing = sorted(report["missing_keys"])
@@ -134,7 +135,7 @@ def read_tokenizer(location: Location, loading: Loading) -> PreTrainedTokenizerB
         )
     except Exception as error:  # the tokenizers library raises bare Exception
         raise PolicyError(
-            f"The tokenizer of {location.source} cannot be loaded ({_first_line(error)}); save it "
+            f"The tokenizer of {location.source} cannot be loaded ({first_line(error)}); save it "
             "beside the model with `tokenizer.save_pretrained`."
         ) from None
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
@@ -155,7 +156,12 @@ def _describe(location: Location, model: torch.nn.Module, *folders: Path) -> Che
     )
 
 
-def _refuse_non_finite(model: torch.nn.Module, source: str) -> None:
+def refuse_non_finite(model: torch.nn.Module, source: str) -> None:
+    """Refuse a model that would make every number NaN.
+
+    Raises:
+        PolicyError: some weight is NaN or infinite.
+    """
     for name, parameter in model.named_parameters():
         if not torch.isfinite(parameter).all():
             raise PolicyError(
@@ -213,6 +219,7 @@ def _refuse_other_head(policy: Policy) -> None:
         )
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What a library's error says in one line."""
     lines = str(error).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__

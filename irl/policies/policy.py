@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +25,8 @@ class Policy:
     tokenizer: PreTrainedTokenizerBase
     checkpoint: Checkpoint
     active: Callable[[], AbstractContextManager[Any]] = field(default=nullcontext)
+    folder: Path | None = None
+    "where a full model was read from: a hub id names no revision"
 
     @property
     def body(self) -> torch.nn.Module:

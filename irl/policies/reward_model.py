@@ -4,6 +4,7 @@ Stored as `AutoModelForSequenceClassification` with one label, which others load
 the last token that is no pad; here the last position is told, so the pad id does not matter.
 """
 
+import copy
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +22,9 @@ from transformers import (
 
 from irl.config import Loading
 from irl.errors import PolicyError
-from irl.policies.checkpoint import locate
-from irl.policies.load import read_tokenizer
-from irl.policies.template import PromptText, as_chat, encode_response
+from irl.policies.checkpoint import files_sha256, locate
+from irl.policies.load import first_line, read_tokenizer, refuse_non_finite
+from irl.policies.template import PromptText, encode_answers
 
 _LOG = logging.getLogger("irl")
 
@@ -32,10 +33,11 @@ class Scorer(nn.Module):
     """Scores token ids; `model` and `tokenizer` are what is stored."""
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str, sha256: str
     ) -> None:
         super().__init__()
-        self.model, self.tokenizer, self.source = model, tokenizer, source
+        self.model, self.tokenizer = model, tokenizer
+        self.source, self.sha256 = source, sha256
         self.score_name = _score_name(model, source)
 
     @property
@@ -48,11 +50,9 @@ class Scorer(nn.Module):
     ) -> list[tuple[int, ...]]:
         """Prompt and answer as one row of ids; of what is too long, the end is kept."""
         ends = frozenset([self.tokenizer.eos_token_id]) - {None}
+        given = encode_answers(self.tokenizer, prompts, texts, ends, chat)
+        rows = [(*one.prompt_ids, *one.response_ids) for one in given]
         room = getattr(self.model.config, "max_position_embeddings", None) or 10**9
-        rows = []
-        for prompt, text in zip(prompts, texts, strict=True):
-            one = encode_response(self.tokenizer, as_chat(prompt, chat), text, ends)
-            rows.append((*one.prompt_ids, *one.response_ids))
         if long := sum(len(row) > room for row in rows):
             _LOG.warning(
                 "%d of %d answers with their prompts do not fit into the %d tokens of %s; the "
@@ -73,17 +73,27 @@ class Scorer(nn.Module):
         return scores.float()
 
     def save(self, folder: Path) -> None:
-        """Store it as others load it."""
-        self.model.config.pad_token_id = self.tokenizer.pad_token_id
+        """Store it as others load it: with a pad that ends no answer, since they skip pads."""
+        tokenizer = copy.deepcopy(self.tokenizer)
+        if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
+            unlike = next(at for at in range(len(tokenizer)) if at != tokenizer.eos_token_id)
+            tokenizer.pad_token = tokenizer.convert_ids_to_tokens(unlike)
+        self.model.config.pad_token_id = tokenizer.pad_token_id
         self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
 
-def load_scorer(source: str, loading: Loading) -> Scorer:
-    """A reward model, or a policy with a score that is 0 for everything.
+def load_scorer(source: str, loading: Loading, *, scored: bool = False) -> Scorer:
+    """The body of a policy or a reward model, with a score that is 0 for everything.
+
+    Args:
+        source: a directory or hub id.
+        loading: how.
+        scored: keep the score that is stored. Only for what `Scorer.save` wrote: others may read
+            theirs at another token.
 
     Raises:
-        PolicyError: it cannot be loaded as such.
+        PolicyError: it cannot be loaded, lacks weights or holds some that are not finite.
     """
     location = locate(source)
     if location.adapter is not None:
@@ -100,18 +110,20 @@ def load_scorer(source: str, loading: Loading) -> Scorer:
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise PolicyError(
             f"{source} cannot be loaded as a model with a score "
-            f"({str(error).splitlines()[0]}); give a causal language model or a reward model."
+            f"({first_line(error)}); give a causal language model or a reward model."
         ) from None
     model, report = loaded
-    scorer = Scorer(model, read_tokenizer(location, loading), source)
-    name = scorer.score_name
-    missing = {key for key in report["missing_keys"] if not key.startswith(f"{name}.")}
+    refuse_non_finite(model, source)
+    sha256 = files_sha256(location.folder)
+    scorer = Scorer(model, read_tokenizer(location, loading), source, sha256)
+    own = () if scored else (f"{scorer.score_name}.",)
+    missing = {key for key in report["missing_keys"] if not key.startswith(own)}
     if missing:
         raise PolicyError(
             f"The checkpoint {source} lacks {len(missing)} of the model's tensors "
             f"(first: {min(missing)}), which would be random; save the complete model."
         )
-    if report["missing_keys"]:
+    if not scored:
         for weight in scorer.score.parameters():
             nn.init.zeros_(weight)
     return scorer.to(loading.device).eval()

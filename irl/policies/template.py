@@ -61,6 +61,30 @@ def encode_response(
     return TokenSequence(whole[:start], _until_eos(whole[start:], eos_ids))
 
 
+def encode_answers(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[PromptText],
+    texts: Sequence[str],
+    eos_ids: frozenset[int],
+    chat: str,
+) -> list[TokenSequence]:
+    """Given responses after their prompts, all or none.
+
+    Raises:
+        InputError: one of the prompts cannot be read; the message says which.
+    """
+    sequences = []
+    for number, (prompt, text) in enumerate(zip(prompts, texts, strict=True), 1):
+        try:
+            sequences.append(encode_response(tokenizer, as_chat(prompt, chat), text, eos_ids))
+        except InputError as error:
+            raise InputError(
+                f"Prompt {number} of {len(prompts)} cannot be read by "
+                f"{tokenizer.name_or_path}: {error}."
+            ) from None
+    return sequences
+
+
 def _plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
     ids = list(tokenizer(text)["input_ids"])
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +18,13 @@ from irl.config import Loading
 from irl.errors import InputError
 from irl.policies.encoder import Encoder, load_encoder
 from irl.policies.template import PromptText
+from irl.rewards.features import asked
+from irl.runs import write_whole
 
 Vector = Float[Tensor, " feature"]
+CACHED = 1
+"Counts up when the same texts come to mean other vectors"
+_LOG = logging.getLogger("irl")
 
 
 @dataclass(frozen=True)
@@ -38,14 +44,9 @@ class Embeddings:
         """Embeddings of all texts.
 
         Raises:
-            InputError: the encoder reads prompts and none were given.
+            InputError: the encoder reads prompts and none were given, or it cannot read one.
         """
-        if prompts is None and self.encoder.reads_prompts:
-            raise InputError(
-                "This reward reads an answer after its prompt; give the prompt of every text "
-                'beside the text ("" where there is none).'
-            )
-        raw = self._raw(texts, [""] * len(texts) if prompts is None else prompts)
+        raw = self._raw(texts, prompts)
         if self.centre is None or self.scale is None:
             return raw
         return (raw - self.centre) / self.scale
@@ -57,8 +58,14 @@ class Embeddings:
     def standardised(
         self, texts: Sequence[str], prompts: Sequence[PromptText] | None
     ) -> "Embeddings":
-        """In units of their spread over these texts; a direction that never varies stays as is."""
-        raw = self(texts, prompts)
+        """In units of their spread over these texts; a direction that never varies stays as is.
+
+        Raises:
+            InputError: as for a call, or some embedding is not finite.
+        """
+        raw = self._raw(texts, prompts)
+        if not raw.isfinite().all():
+            raise InputError(f"Some {self} are not finite; load them in another dtype.")
         spread = raw.std(0)
         return replace(self, centre=raw.mean(0), scale=torch.where(spread > 0, spread, 1.0))
 
@@ -71,7 +78,7 @@ class Embeddings:
         encoder = self.encoder
         return {
             "features": "embeddings",
-            "encoder": encoder.source,
+            "encoder": str(encoder.folder),
             "sha256": encoder.sha256,
             "chat": encoder.chat,
             "dtype": encoder.dtype,
@@ -97,20 +104,21 @@ class Embeddings:
         return cls(encoder, tensors["centre"], tensors["scale"])
 
     def _raw(
-        self, texts: Sequence[str], prompts: Sequence[PromptText]
+        self, texts: Sequence[str], prompts: Sequence[PromptText] | None
     ) -> Float[Tensor, "text feature"]:
-        if self.cache is None:
-            return self.encoder.encode(prompts, texts)
-        read = list(prompts) if self.encoder.reads_prompts else []
         by = self.encoder
-        said = json.dumps([by.sha256, by.chat, by.dtype, read, list(texts)])
+        read = asked(texts, prompts) if by.reads_prompts else [""] * len(texts)
+        if self.cache is None:
+            return by.encode(read, texts)
+        said = json.dumps([CACHED, by.sha256, by.chat, by.dtype, list(read), list(texts)])
         file = self.cache / f"{hashlib.sha256(said.encode()).hexdigest()}.safetensors"
         try:
             return load_file(file)["embeddings"]
         except (OSError, KeyError, SafetensorError):  # not there, or cut off while it was written
-            found = self.encoder.encode(prompts, texts)
-        self.cache.mkdir(parents=True, exist_ok=True)
-        begun = file.with_suffix(".part")
-        save_file({"embeddings": found.contiguous()}, begun)
-        begun.replace(file)
+            found = by.encode(read, texts)
+        try:
+            self.cache.mkdir(parents=True, exist_ok=True)
+            write_whole(file, lambda part: save_file({"embeddings": found.contiguous()}, part))
+        except (OSError, SafetensorError) as error:
+            _LOG.warning("Embeddings are not kept for another time (%s).", error)
         return found

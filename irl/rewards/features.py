@@ -9,8 +9,25 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from irl.errors import InputError
 from irl.policies.template import PromptText
 from irl.rewards.terms import count_terms
+
+
+def asked(texts: Sequence[str], prompts: Sequence[PromptText] | None) -> Sequence[PromptText]:
+    """The prompts of texts, for what reads both.
+
+    Raises:
+        InputError: there are none, or not one for each text.
+    """
+    if prompts is None:
+        raise InputError(
+            "This reward reads an answer after its prompt; give the prompt of every text beside "
+            'the text ("" where there is none).'
+        )
+    if len(prompts) != len(texts):
+        raise InputError(f"{len(texts)} texts and {len(prompts)} prompts do not go together.")
+    return prompts
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError
 from torch import Tensor
 
-from irl.errors import InputError
+from irl.errors import InputError, IrlError
 from irl.policies.template import PromptText
 from irl.rewards.embeddings import Embeddings
 from irl.rewards.features import WordCounts
@@ -42,6 +42,8 @@ class HeadReward:
         Raises:
             InputError: the reward reads prompts and none were given.
         """
+        if not texts:
+            return torch.zeros(self.head.members, 0)
         scores: Tensor = self.head(self.features(texts, prompts))
         return scores
 
@@ -76,12 +78,13 @@ class HeadReward:
             document = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
             if document["kind"] != "head":
                 raise InputError(f"{folder / name}.json holds a reward of kind {document['kind']}.")
-            features, head = _stored(folder, name, document)
-        except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
+            return cls(*_stored(folder, name, document), document["chosen"])
+        except IrlError:
+            raise
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise InputError(
                 f"There is no reward head that can be read at {folder / name}.json ({error})."
             ) from None
-        return cls(features, head, document["chosen"])
 
 
 def _stored(folder: Path, name: str, document: dict[str, Any]) -> tuple[Reader, Head]:

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from irl.config import Loading
-from irl.errors import InputError
 from irl.policies.reward_model import Scorer, load_scorer
 from irl.policies.template import PromptText
+from irl.rewards.features import asked
 from irl.rewards.heads import Features, Form, Head, Scores
 
 GAP = -1
@@ -42,12 +42,7 @@ class TokenIds:
         Raises:
             InputError: no prompts were given.
         """
-        if prompts is None:
-            raise InputError(
-                "This reward reads an answer after its prompt; give the prompt of every text "
-                'beside the text ("" where there is none).'
-            )
-        rows = self.scorer.ids(prompts, texts, self.chat)
+        rows = self.scorer.ids(asked(texts, prompts), texts, self.chat)
         tensors = [torch.tensor(row, dtype=torch.float32) for row in rows]
         return nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=GAP)
 
@@ -55,8 +50,10 @@ class TokenIds:
         return f"the tokens of {self.scorer.source}"
 
     def save(self, _folder: Path, _name: str) -> dict[str, Any]:
-        """The tokenizer is stored beside the weights."""
-        return {"features": "tokens", "chat": self.chat}
+        """The tokenizer is stored beside the weights; what they started from is named."""
+        scorer = self.scorer
+        began = {"base": scorer.source, "base_sha256": scorer.sha256}
+        return {"features": "tokens", "chat": self.chat, **began}
 
 
 class Transformer(Head):
@@ -77,7 +74,7 @@ class Transformer(Head):
     def load(cls, folder: Path, name: str, document: dict[str, Any]) -> "Transformer":
         """What `save` stored, to the last bit."""
         names = [f"{name}-{member}" for member in range(document["members"])]
-        scorers = [load_scorer(str(folder / one), Loading()) for one in names]
+        scorers = [load_scorer(str(folder / one), Loading(), scored=True) for one in names]
         every = zip(*(scorer.parameters() for scorer in scorers), strict=True)
         return cls(scorers[0], [torch.stack(same).detach() for same in every])
 

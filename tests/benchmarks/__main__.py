@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-from irl.config import BUNDLED_PAIR, Loading, Sampling
+from irl.config import Loading, Sampling
+from irl.data.bundled import BUNDLED_PAIR
 from irl.engine.local import score_policy
 from irl.policies.checkpoint import locate
 from irl.policies.load import load_full

@@ -9,13 +9,15 @@ from pydantic import ValidationError
 from irl.config import (
     AuditSettings,
     HeadMethod,
+    HeadSettings,
+    Learning,
     PairHeadSettings,
     RecoverSettings,
     SamplesSettings,
     ScoreSettings,
-    bundled_pair,
     recovery_settings,
 )
+from irl.data.bundled import bundled_pair
 from irl.errors import InputError
 from irl.recovery.methods import METHODS, WHITE_BOX
 
@@ -250,3 +252,29 @@ def test_every_method_that_can_be_named_is_there():
     """The names stand in the settings, which know no torch; the methods where they are."""
     assert set(METHODS) == set(get_args(HeadMethod))
     assert {"log-ratio", "reference-free"} == WHITE_BOX
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"form": "transformer", "features": "embeddings"}, "reads tokens"),
+        ({"form": "mlp", "method": "max-margin"}, "linear rewards only"),
+    ],
+)
+def test_forms_and_methods_that_do_not_go_together_are_refused(given: dict[str, Any], words: str):
+    with pytest.raises(InputError, match=words):
+        recovery_settings(None, [], {**MINIMAL, **given})
+
+
+def test_a_setting_of_heads_names_a_head_fitted_to_log_ratios():
+    for key, value in (("features", "embeddings"), ("base", "b"), ("learning", {"epochs": 3})):
+        settings = recovery_settings(None, [], {**MINIMAL, key: value})
+        assert isinstance(settings, PairHeadSettings)
+        assert settings.method == "log-ratio"
+
+
+def test_a_transformer_learns_more_slowly_unless_said_otherwise():
+    plain = HeadSettings(form="transformer", learning=Learning(epochs=5)).learning
+    assert (plain.epochs, plain.learning_rate, plain.seeds) == (5, 1e-4, (0, 1, 2))
+    said = HeadSettings(form="transformer", learning={"learning_rate": 1e-3}).learning
+    assert (said.epochs, said.learning_rate) == (20, 1e-3)

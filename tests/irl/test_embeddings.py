@@ -1,14 +1,19 @@
 """Embeddings as what a reward reads: the answer's own tokens, cached by content, stored exactly."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel
 
-from irl.config import Loading
+from irl.config import HeadSettings, Loading
 from irl.errors import InputError, PolicyError
+from irl.jobs.learning import identity, load_base
+from irl.policies.checkpoint import files_sha256
 from irl.policies.encoder import Encoder, load_encoder, mean_hidden_states, of_policy
+from irl.policies.reward_model import load_scorer
 from irl.policies.template import encode_response
 from irl.rewards.embeddings import Embeddings
 from irl.rewards.head_reward import HeadReward
@@ -65,10 +70,18 @@ def test_an_answer_of_no_tokens_and_one_beyond_the_context_are_no_stumbling_bloc
     prompt, answer = (5, 6, 7), tuple(range(5, 100))
     empty, long = TokenSequence(prompt, ()), TokenSequence(prompt, answer)
     found = mean_hidden_states(policy, [empty, long])
-    room = TokenSequence(prompt, answer[: policy.context_tokens - 3])
+    room = TokenSequence(prompt[-1:], answer[: policy.context_tokens - 1])
     assert found[0].abs().max() == 0
     assert torch.allclose(found[1], mean_hidden_states(policy, [room])[0], atol=1e-6)
-    assert "1 of 2 answers do not fit into the 64 tokens" in caplog.text
+    assert "1 of 2 answers with their prompts do not fit into the 64 tokens" in caplog.text
+
+
+def test_of_a_prompt_that_is_too_long_the_end_is_read():
+    policy = fakes.policy(fakes.model())
+    prompt, answer = tuple(range(5, 85)), (7, 8, 9)
+    found = mean_hidden_states(policy, [TokenSequence(prompt, answer)])
+    kept = TokenSequence(prompt[-61:], answer)
+    assert torch.allclose(found, mean_hidden_states(policy, [kept]), atol=1e-6)
 
 
 def test_the_prompt_and_words_inside_an_answer_matter():
@@ -90,13 +103,74 @@ def test_a_directory_is_read_as_what_it_is(policy_folder: Path, sentence_folder:
     assert torch.allclose(vectors, alone, atol=1e-5)
 
 
-@pytest.mark.slow
-def test_what_is_neither_is_refused(tmp_path: Path):
+def test_what_cannot_embed_is_refused(tmp_path: Path, policy_folder: Path):
     with pytest.raises(PolicyError, match="no directory"):
         load_encoder(str(tmp_path / "none"), Loading())
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(PolicyError, match="neither as a policy nor as a sentence encoder"):
+    reward_model = tmp_path / "reward-model"
+    load_scorer(str(policy_folder), Loading()).save(reward_model)
+    with pytest.raises(PolicyError, match="lacks 1 of the model's tensors"):
+        load_encoder(str(reward_model), Loading())
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(PolicyError, match="merge it"):
         load_encoder(str(tmp_path), Loading())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("damage", "words"), [("nan", "NaN"), ("missing", "would be random"), ("cut", "cannot be load")]
+)
+def test_a_damaged_sentence_encoder_is_refused(
+    damage: str, words: str, sentence_folder: Path, tmp_path: Path
+):
+    """The library draws what is missing at random."""
+    folder = tmp_path / "damaged"
+    shutil.copytree(sentence_folder, folder)
+    tensors = load_file(folder / "model.safetensors")
+    name = "embeddings.word_embeddings.weight"
+    if damage == "nan":
+        tensors[name][3, 3] = torch.nan
+    else:
+        del tensors[name]
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    if damage == "cut":
+        (folder / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(PolicyError, match=words):
+        load_encoder(str(folder), Loading())
+
+
+@pytest.mark.slow
+def test_what_a_sentence_encoder_does_not_read_is_said(
+    sentence_folder: Path, caplog: pytest.LogCaptureFixture
+):
+    encoder = load_encoder(str(sentence_folder), Loading())
+    encoder.encode(["", ""], ["the cat sat " * 40, "the cat"])
+    assert "1 of 2 answers are longer than the 32 tokens" in caplog.text
+
+
+def test_features_that_are_not_finite_are_refused(tmp_path: Path):
+    def encode(prompts, texts):
+        return torch.full((len(texts), 2), torch.inf)
+
+    encoder = Encoder("fake", tmp_path, "0", "policy", "auto", "float32", encode)
+    with pytest.raises(InputError, match="not finite"):
+        Embeddings(encoder).standardised(TEXTS, PROMPTS)
+
+
+def test_texts_and_prompts_go_together():
+    encoder = of_policy(fakes.policy(fakes.model()))
+    reward = HeadReward(Embeddings(encoder), linear(2, 32, torch.Generator()))
+    assert reward.members([], []).shape == (2, 0)
+    with pytest.raises(InputError, match="4 texts and 1 prompts"):
+        reward(TEXTS, PROMPTS[:1])
+
+
+def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    (tmp_path / "file").touch()
+    embeddings, _ = counting(tmp_path / "file")
+    assert embeddings(TEXTS, PROMPTS).shape == (4, 2)
+    assert "not kept for another time" in caplog.text
 
 
 def counting(folder: Path) -> tuple[Embeddings, list[int]]:
@@ -109,7 +183,7 @@ def counting(folder: Path) -> tuple[Embeddings, list[int]]:
         )
 
     return Embeddings(
-        Encoder("fake", "0", "policy", "auto", "float32", encode), cache=folder
+        Encoder("fake", folder, "0", "policy", "auto", "float32", encode), cache=folder
     ), calls
 
 
@@ -172,3 +246,21 @@ def test_a_reward_whose_encoder_has_changed_is_refused(tmp_path: Path):
     fakes.save(fakes.model(seed=5), folder)
     with pytest.raises(InputError, match="has changed"):
         HeadReward.load(tmp_path / "reward", "head")
+
+
+def test_what_a_run_depends_on_names_the_content_of_the_base(policy_folder: Path):
+    settings = HeadSettings(features="embeddings", base=str(policy_folder))
+    base = load_base(settings, Loading(), "auto")
+    assert base is not None
+    assert identity(settings, base) == {"base": files_sha256(policy_folder)}
+    assert load_base(HeadSettings(), Loading(), "auto") is None
+    with pytest.raises(InputError, match="--set base=DIR"):
+        load_base(HeadSettings(form="transformer"), Loading(), "auto")
+
+
+def test_a_prompt_that_cannot_be_read_is_named():
+    policy = fakes.policy(fakes.model())
+    policy.tokenizer.chat_template = None
+    chat = [{"role": "user", "content": "hello"}]
+    with pytest.raises(InputError, match=r"Prompt 2 of 2 cannot be read .* no chat template"):
+        of_policy(policy).encode(["hello", chat], ["a", "b"])

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from irl.config import Deciding, Fitting, Learning
-from irl.evaluation.candidates import Candidate
 from irl.evaluation.method_words import judged_words
 from irl.jobs.learning import Answered
+from irl.records import WordsVerdict
 from irl.recovery.examples import Examples
 from irl.recovery.methods import METHODS
 from irl.rewards.heads import Head, linear
@@ -30,7 +30,7 @@ def answered(price: float, noise: float, seed: int = 0) -> Answered:
     return Answered([" ".join(row) for row in drawn], prompt, aligned, log_ratio)
 
 
-def judged(given: Answered, name: str = "bradley-terry") -> Candidate:
+def judged(given: Answered, name: str = "bradley-terry") -> WordsVerdict:
     def head(part: Examples) -> Head:
         return METHODS[name](part, linear, LEARNING).head
 
@@ -42,7 +42,7 @@ def judged(given: Answered, name: str = "bradley-terry") -> Candidate:
 
 def test_words_that_pay_are_an_objective():
     found = judged(answered(-1.5, 0.3))
-    assert found.found
+    assert found.objective
     assert found.terms[0] == "idiot"
     assert found.r2 is not None
     assert found.r2.value > 0.8
@@ -50,7 +50,7 @@ def test_words_that_pay_are_an_objective():
 
 def test_words_that_hardly_pay_are_none_however_sure_it_is_that_they_do():
     found = judged(answered(-0.2, 1.0))
-    assert not found.found
+    assert not found.objective
     assert found.r2 is not None
     assert found.r2.value < FEW.min_r2
 
@@ -67,8 +67,8 @@ def test_the_fold_that_is_judged_has_no_part_in_the_choice():
     found = judged_words(head, evidence, examples, FEW, 0)
     assert found is not None
     assert seen == [(64, 512)] * 5 + [(80, 640)]
-    assert found.terms == (), "a reward without weights has no strongest words"
-    assert not found.found
+    assert found.terms == [], "a reward without weights has no strongest words"
+    assert not found.objective
 
 
 def test_with_one_fold_nothing_can_be_judged():

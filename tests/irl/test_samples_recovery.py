@@ -73,8 +73,8 @@ def test_the_planted_reward_is_recovered_from_samples(tmp_path: Path, method: st
     assert recovery.mean > 0.95
     assert recovery.sign_flip_share == 0
     assert (recovery.seeds, recovery.method) == (3, method)
-    rest = "; its importance weights rest on 3.6 of 8 answers of the reference to a prompt"
-    assert recovery.status == "fitted" + (rest if method == "max-entropy" else "")
+    assert recovery.status.startswith("fitted")
+    assert ("effective sample size" in recovery.status) == (method == "max-entropy")
     assert [caveat.code for caveat in found.report.caveats] == ["samples-only"]
     assert found.report.fit.membership_auc is not None
     assert 0.6 < found.report.fit.membership_auc.value < 0.95

@@ -62,6 +62,25 @@ def test_others_load_what_is_stored_and_score_alike(architecture: str, tmp_path:
     assert len(tokenizer) == 320
 
 
+@pytest.mark.parametrize("pad", [None, "eos"])
+def test_others_find_the_last_token_where_the_pad_is_the_end(
+    pad: str | None, folder: Path, tmp_path: Path
+):
+    """The usual setting of GPT-2 and Llama; in a padded batch, by the tokenizer that is stored."""
+    made = reward(folder)
+    tokenizer = made.features.scorer.tokenizer
+    tokenizer.pad_token = tokenizer.eos_token if pad else None
+    made.save(tmp_path, "head")
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "head-1")
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "head-1")
+    rows = made.features.scorer.ids(PROMPTS, TEXTS)
+    theirs.padding_side = "right"
+    batch = theirs.pad({"input_ids": [list(row) for row in rows]}, return_tensors="pt")
+    with torch.no_grad():
+        found = model(**batch).logits.squeeze(1)
+    assert torch.allclose(found, made(TEXTS, PROMPTS), atol=1e-4)
+
+
 def test_a_stored_reward_is_the_same_to_the_last_bit(folder: Path, tmp_path: Path):
     made = reward(folder)
     made.save(tmp_path, "head")
@@ -135,6 +154,11 @@ def test_the_one_loop_fits_it_and_each_member_as_it_would_alone(folder: Path):
 def test_what_is_no_language_model_is_refused(tmp_path: Path):
     with pytest.raises(PolicyError, match="no directory"):
         load_scorer(str(tmp_path / "none"), Loading())
+    broken = fakes.model()
+    with torch.no_grad():
+        broken.get_input_embeddings().weight[3, 3] = torch.nan
+    with pytest.raises(PolicyError, match="NaN"):
+        load_scorer(str(fakes.save(broken, tmp_path / "nan")), Loading())
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(PolicyError, match="merge it"):
         load_scorer(str(tmp_path), Loading())
