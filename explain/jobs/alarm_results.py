@@ -60,6 +60,7 @@ def alarm_rows(recipe: AlarmsRecipe, making: Making) -> list[ResultRow]:
         "plain fine-tunes": (recipe.nulls, recipe.tunings),
         "organisms": (recipe.organisms, recipe.planted),
     }
+    making.folder.mkdir(parents=True, exist_ok=True)
     rows: list[ResultRow] = []
     for case, (table, builds) in sets.items():
         names = [f"results-{table}/seed-{seed}-{one}" for seed in recipe.seeds for one in builds]
