@@ -2,19 +2,23 @@
 
 docs/recipes/NAME.yaml says with its key `kind` what the table is about: a `pair` (the default), the
 `organisms` with a known truth, the `nulls` that calibrate the verdict, the recovery `methods` on
-organisms, their exact `testbed`, or wrong labels (`noise`). Every row of docs/results/NAME.json is
+organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), or the `coverage` of
+posteriors. Every row of docs/results/NAME.json is
 one measurement.
 """
 
 import logging
 import platform
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from explain.jobs.alarm_results import AlarmsRecipe, alarm_rows
+from explain.jobs.coverage_results import CoverageRecipe, coverage_rows
 from explain.jobs.methods_results import MethodsRecipe, method_rows
 from explain.jobs.noise_results import NoiseRecipe, noise_rows
 from explain.jobs.null_results import NullsRecipe, null_rows
@@ -38,6 +42,19 @@ Recipe = (
     | MethodsRecipe
     | NoiseRecipe
     | AlarmsRecipe
+    | CoverageRecipe
+)
+_MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = MappingProxyType(
+    {
+        PairRecipe: pair_rows,
+        OrganismsRecipe: organism_rows,
+        NullsRecipe: null_rows,
+        ExactRecipe: rows_of_testbed,
+        MethodsRecipe: method_rows,
+        NoiseRecipe: noise_rows,
+        AlarmsRecipe: alarm_rows,
+        CoverageRecipe: coverage_rows,
+    }
 )
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])
 
@@ -50,7 +67,8 @@ def make_results(name: str, text: Path | None = None, *, progress: Progress = si
     """
     recipe = read_recipe(RECIPES / f"{name}.yaml")
     _LOG.setLevel(logging.INFO)
-    rows = _rows(recipe, Making(RUNS / f"results-{name}", text, progress, _LOG.info))
+    making = Making(RUNS / f"results-{name}", text, progress, _LOG.info)
+    rows = _MAKERS[type(recipe)](recipe, making)
     table = ResultTable(
         name=name,
         command=f"irl results {name}" + (" --text DIR" if text else ""),
@@ -82,21 +100,3 @@ def read_recipe(file: Path) -> Recipe:
         raise InputError(f"There is no recipe {file}; known here: {known}.") from None
     except (yaml.YAMLError, ValidationError) as error:
         raise InputError(f"The recipe {file} cannot be used ({error}).") from None
-
-
-def _rows(recipe: Recipe, making: Making) -> list[ResultRow]:
-    match recipe:
-        case PairRecipe():
-            return pair_rows(recipe, making)
-        case OrganismsRecipe():
-            return organism_rows(recipe, making)
-        case NullsRecipe():
-            return null_rows(recipe, making)
-        case ExactRecipe():
-            return rows_of_testbed(recipe, making)
-        case MethodsRecipe():
-            return method_rows(recipe, making)
-        case NoiseRecipe():
-            return noise_rows(recipe, making)
-        case AlarmsRecipe():
-            return alarm_rows(recipe, making)
