@@ -177,6 +177,8 @@ class HeadSettings(Settings):
     base: str | None = None
     "directory or id of what embeds answers (a policy, or a sentence encoder), or of what a "
     "transformer starts from; None: the reference, where it is at hand"
+    chat: Chat = "auto"
+    loading: Loading = Loading()
     preferences: tuple[str, ...] = ()
     "labelled responses to hold the reward against, read when the reward has been chosen"
     fitting: Fitting = Fitting()
@@ -230,9 +232,6 @@ class SamplesSettings(HeadSettings):
     aligned_samples: str
     reference_samples: str
     method: SampleMethod = "bradley-terry"
-    chat: Chat = "auto"
-    loading: Loading = Loading()
-    "of a base"
     seed: int = Field(0, ge=0)
     "of the bootstrap; those of the fits are learning.seeds"
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from irl.bootstrap import codes
-from irl.config import Fitting, HeadSettings, Loading
+from irl.config import Fitting, HeadSettings
 from irl.data import LabelledResponse
 from irl.errors import InputError
 from irl.evaluation.accuracy import Labels, pair_shares
@@ -90,9 +90,7 @@ class Learnt:
     status: str
 
 
-def load_base(
-    settings: HeadSettings, loading: Loading, chat: str, reference: Policy | None = None
-) -> Encoder | Scorer | None:
+def load_base(settings: HeadSettings, reference: Policy | None = None) -> Encoder | Scorer | None:
     """What embeds answers, or what a transformer starts from; None for counts of words.
 
     Raises:
@@ -109,12 +107,12 @@ def load_base(
     if settings.form == "transformer":
         folder = reference and reference.folder
         # Steps of a fit are lost in the rounding of 16 bits.
-        exact = loading.model_copy(update={"dtype": "float32"})
+        exact = settings.loading.model_copy(update={"dtype": "float32"})
         return load_scorer(settings.base or str(folder), exact)
     if settings.base is None:
         assert reference is not None
-        return of_policy(reference, chat)
-    return load_encoder(settings.base, loading, chat)
+        return of_policy(reference, settings.chat)
+    return load_encoder(settings.base, settings.loading, settings.chat)
 
 
 def identity(settings: HeadSettings, base: Encoder | Scorer | None) -> dict[str, str]:
@@ -153,11 +151,10 @@ def reader_and_form(
     answered: Answered, settings: HeadSettings, base: Encoder | Scorer | None
 ) -> tuple[Reader, Form]:
     """What the reward reads, and what it is."""
-    chat = getattr(settings, "chat", "auto")
     plain = linear if settings.form == "linear" else mlp()
     match base:
         case Scorer():
-            return TokenIds(base, chat), transformer(base)
+            return TokenIds(base, settings.chat), transformer(base)
         case Encoder():
             embeddings = Embeddings(base, cache=CACHE / "embeddings")
             return embeddings.standardised(answered.texts, answered.prompts), plain

@@ -48,7 +48,7 @@ def recover_from_pair(
     quiet_libraries()
     prompts = prompts_of(settings)
     pair = load_pair(settings.aligned, settings.reference, settings.loading)
-    base = load_base(settings, settings.loading, settings.chat, pair.reference)
+    base = load_base(settings, pair.reference)
     inputs = input_hashes(pair, prompts) | identity(settings, base)
     run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:

@@ -51,7 +51,7 @@ def recover_from_samples(
         RunError: the run folder cannot be written or holds another run.
     """
     sides = [read_samples(settings.aligned_samples), read_samples(settings.reference_samples)]
-    base = load_base(settings, settings.loading, settings.chat)
+    base = load_base(settings)
     inputs = {
         "aligned_samples": sides[0].sha256,
         "reference_samples": sides[1].sha256,

@@ -250,12 +250,12 @@ def test_a_reward_whose_encoder_has_changed_is_refused(tmp_path: Path):
 
 def test_what_a_run_depends_on_names_the_content_of_the_base(policy_folder: Path):
     settings = HeadSettings(features="embeddings", base=str(policy_folder))
-    base = load_base(settings, Loading(), "auto")
+    base = load_base(settings)
     assert base is not None
     assert identity(settings, base) == {"base": files_sha256(policy_folder)}
-    assert load_base(HeadSettings(), Loading(), "auto") is None
+    assert load_base(HeadSettings()) is None
     with pytest.raises(InputError, match="--set base=DIR"):
-        load_base(HeadSettings(form="transformer"), Loading(), "auto")
+        load_base(HeadSettings(form="transformer"))
 
 
 def test_a_prompt_that_cannot_be_read_is_named():
