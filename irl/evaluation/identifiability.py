@@ -40,9 +40,8 @@ def null_directions(design: Design, names: Sequence[str], most: int = 10) -> lis
     """
     spread = np.sqrt(design.squares())
     varying = np.flatnonzero(spread > 0)
-    fixed = [
-        NullDirection(terms=[names[at]], share=0.0) for at in np.flatnonzero(spread == 0).tolist()
-    ]
+    constant = np.flatnonzero(spread == 0).tolist()
+    fixed = [NullDirection(terms=[names[at]], share=0.0) for at in constant]
     if not len(varying):
         return fixed[:most]
     part = design.columns(varying)
