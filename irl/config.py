@@ -64,6 +64,9 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
+            if not key:
+                reason = first["msg"].removeprefix("Value error, ")
+                raise InputError(f"These settings do not go together: {reason}.") from None
             if first["type"] == "missing":
                 raise InputError(
                     f"The setting {key} is missing; give it with --{key.replace('_', '-')} or in a "
