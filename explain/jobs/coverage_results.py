@@ -96,9 +96,10 @@ def _calibrated(of: Measured, name: str, below: Tensor) -> Iterator[ResultRow]:
     tail = (1 - LEVEL) / 2
     covered = ((below > tail) & (below < 1 - tail)).double()
     yield of.row(name, COVERED, "share", _mean(covered.mean(1)))
-    p = kstest(below[:, 0].numpy(), "uniform").pvalue
-    n = len(below)
-    yield of.row(name, "p of uniform ranks (Kolmogorov-Smirnov)", "", counted(float(p), n))
+    n, features = below.shape
+    smallest = min(float(kstest(row.numpy(), "uniform").pvalue) for row in below.T)
+    p = min(features * smallest, 1.0)
+    yield of.row(name, "p of uniform ranks (Kolmogorov-Smirnov, Bonferroni)", "", counted(p, n))
 
 
 def _contraction(

@@ -7,8 +7,8 @@ With d = phi(chosen) - phi(rejected) of each pair and a Gaussian prior,
 and three ways to the posterior:
 
     laplace      N(mode, (S^-1 + sum p (1 - p) d d')^-1), p at the mode: full covariance
-    draws        by elliptical slice sampling (Murray, Adams and MacKay 2010): exact in the limit,
-                 for small dimensions
+    draws        by elliptical slice sampling (Murray, Adams and MacKay 2010) around that Gaussian:
+                 exact in the limit, for small dimensions
     mean_field   the product of Gaussians nearest in KL(q || posterior), as the field uses
                  (2510.06096). It knows no correlations, so it is too sure of every weight that goes
                  with others, and it contracts by construction: that it does is no evidence
@@ -112,11 +112,20 @@ def draws(
 ) -> Float[Tensor, "draw *batch feature"]:
     """Draws from the posterior by elliptical slice sampling, one chain for each of the batch.
 
-    A new point lies on the ellipse through the old one and a draw from the prior, at an angle that
-    shrinks towards the old one until the likelihood is above a random share of the old one's.
+    A new point lies on the ellipse through the old one and a draw from a Gaussian, at an angle that
+    shrinks towards the old one until the target is above a random share of the old one's. The
+    Gaussian is that of `laplace`, and the target what the posterior is beside it (Nishihara, Murray
+    and Adams 2014): where both are near, a draw hardly knows the one before.
     """
-    root = torch.linalg.cholesky(prior.covariance)
+    pilot = laplace(differences, prior)
+    root = torch.linalg.cholesky(pilot.covariance)
+    tight, loose = (torch.linalg.inv(one.covariance) for one in (pilot, prior))
     batch = differences.shape[:-2]
+
+    def target(off: Tensor) -> Tensor:
+        weights = pilot.mean + off
+        beside = _quadratic(off, tight) - _quadratic(weights - prior.mean, loose)
+        return _log_likelihood(differences, weights) + 0.5 * beside
 
     def uniform() -> Tensor:
         return torch.rand(batch, generator=generator, dtype=differences.dtype)
@@ -126,21 +135,21 @@ def draws(
     for number in range(warm_up + n):
         noise = torch.randn(state.shape, generator=generator, dtype=state.dtype)
         other = (root @ noise[..., None]).squeeze(-1)
-        level = _log_likelihood(differences, prior.mean + state) + uniform().log()
+        level = target(state) + uniform().log()
         angle = 2 * torch.pi * uniform()
         low, high = angle - 2 * torch.pi, angle
         new = state
         waiting = torch.ones(batch, dtype=torch.bool)
         while waiting.any():
             tried = state * angle.cos()[..., None] + other * angle.sin()[..., None]
-            fine = waiting & (_log_likelihood(differences, prior.mean + tried) > level)
+            fine = waiting & (target(tried) > level)
             new = torch.where(fine[..., None], tried, new)
             waiting = waiting & ~fine
             low, high = torch.where(angle < 0, angle, low), torch.where(angle < 0, high, angle)
             angle = torch.where(waiting, low + (high - low) * uniform(), angle)
         state = new
         if number >= warm_up:
-            kept.append(prior.mean + state)
+            kept.append(pilot.mean + state)
     return torch.stack(kept)
 
 
@@ -206,6 +215,11 @@ def _log_likelihood(differences: Tensor, weights: Tensor) -> Tensor:
     return -softplus(-_scores(differences, weights)).sum(-1)
 
 
+def _quadratic(off: Tensor, precision: Tensor) -> Tensor:
+    form: Tensor = (off * (precision @ off[..., None]).squeeze(-1)).sum(-1)
+    return form
+
+
 def _length(
     differences: Tensor, mean: Tensor, precision: Tensor, weights: Tensor, step: Tensor
 ) -> Tensor:
@@ -213,8 +227,8 @@ def _length(
     lengths = 0.5 ** torch.arange(8, dtype=weights.dtype)
     tried = weights + lengths.view(-1, *[1] * weights.dim()) * step
     off = tried - mean
-    prior = 0.5 * (off * (precision @ off[..., None]).squeeze(-1)).sum(-1)
-    best = (_log_likelihood(differences, tried) - prior).argmax(0)
+    posterior = _log_likelihood(differences, tried) - 0.5 * _quadratic(off, precision)
+    best = posterior.argmax(0)
     return lengths[best][..., None]
 
 

@@ -174,3 +174,14 @@ def test_intervals_of_laplace_cover_as_often_as_they_say():
     found = laplace(torch.stack([one[0] for one in sets]), prior_of(4))
     z = (torch.stack([one[1] for one in sets]) - found.mean) / found.sd
     assert float((z.abs() < 1.6449).double().mean()) == pytest.approx(0.9, abs=0.03)
+
+
+def test_a_draw_hardly_knows_the_one_before():
+    """Ellipses around the prior would be far too wide for 300 pairs, and the chain would crawl."""
+    differences, _ = pairs(300, 4, together=0.5)
+    chains = draws(
+        differences.expand(50, -1, -1), prior_of(4), 200, torch.Generator().manual_seed(0)
+    )
+    off = chains - chains.mean((0, 1))
+    follow = (off[1:] * off[:-1]).mean((0, 1)) / off.square().mean((0, 1))
+    assert follow.abs().max() < 0.2
