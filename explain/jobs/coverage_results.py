@@ -21,6 +21,7 @@ from irl.records import Estimate, ResultRow
 from irl.recovery.posterior import Gaussian, draws, laplace, mean_field, prior_of, rounds
 
 LEVEL = 0.9
+VARIANCE = "total variance (prior 1 each)"
 COVERED = f"{LEVEL:.0%} intervals of a weight that cover"
 
 
@@ -82,13 +83,13 @@ def _gaussian(of: Measured, name: str, weights: Tensor, found: Gaussian) -> Iter
     z = (weights - found.mean) / found.sd
     below = torch.special.ndtr(z)
     yield from _calibrated(of, name, below)
-    yield of.row(name, "total variance (prior 1 each)", "", _mean(found.trace))
+    yield of.row(name, VARIANCE, "", _mean(found.trace))
 
 
 def _sampled(of: Measured, weights: Tensor, chains: Tensor) -> Iterator[ResultRow]:
     name = "elliptical slice"
     yield from _calibrated(of, name, (chains < weights).double().mean(0))
-    yield of.row(name, "total variance (prior 1 each)", "", _mean(chains.var(0).sum(-1)))
+    yield of.row(name, VARIANCE, "", _mean(chains.var(0).sum(-1)))
 
 
 def _calibrated(of: Measured, name: str, below: Tensor) -> Iterator[ResultRow]:
@@ -112,7 +113,7 @@ def _contraction(
         found = rounds(parts, prior_of(recipe.features))
         for number, one in enumerate(found, 1):
             name = f"laplace, {labels}, round {number} of {len(found)}"
-            yield of.row(name, "total variance (prior 1 each)", "", _mean(one.trace))
+            yield of.row(name, VARIANCE, "", _mean(one.trace))
             yield of.row(name, "log det of the covariance (prior 0)", "", _mean(one.log_det))
         z = (weights - found[-1].mean) / found[-1].sd
         covered = (z.abs() < torch.special.ndtri(torch.tensor((1 + LEVEL) / 2))).double()

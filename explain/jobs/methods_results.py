@@ -27,8 +27,7 @@ from irl.data import LabelledResponse, read_preferences
 from irl.distances import centred_distance
 from irl.evaluation.accuracy import Labels, pair_shares
 from irl.evaluation.spread import Spread, spread
-from irl.jobs.agreement import labels_of
-from irl.jobs.learning import Answered
+from irl.jobs.learning import Answered, labels_in
 from irl.jobs.organisms import bed_folder
 from irl.organisms.bed import Bed
 from irl.organisms.planted import plants
@@ -128,7 +127,7 @@ def _fits(of: Measured, given: Material, learning: Learning) -> Iterator[ResultR
     answered = given.answered
     features = frequent_words(answered.texts, Fitting())
     examples = answered.examples(features(answered.texts))
-    labels = labels_of("", given.labelled, [0] * len(given.labelled))
+    labels = labels_in("", given.labelled)
     labelled = features([row.response for row in given.labelled])
     scores: dict[str, Tensor] = {}
     for name, method in METHODS.items():
@@ -141,12 +140,13 @@ def _fits(of: Measured, given: Material, learning: Learning) -> Iterator[ResultR
         yield of.row(name, "pair accuracy, worst seed", "share", counted(about.min, about.n))
         flips = counted(round(about.sign_flip_share * about.n), about.n)
         yield of.row(name, "seeds that rank in reverse", "count", flips)
+        with torch.no_grad():
+            members = fitted.head(examples.features)
         if name == "max-entropy":
-            carrying, answers = effective_answers(fitted, examples)
+            carrying, answers = effective_answers(members, examples)
             effective = counted(carrying, round(answers))
             yield of.row(name, "effective sample size, to a prompt", "answers", effective)
-        with torch.no_grad():
-            scores[name] = fitted.head(examples.features)[0].double()
+        scores[name] = members[0].double()
     apart = {
         (one, two): float(centred_distance(scores[one], scores[two], examples.prompt))
         for one, two in combinations(scores, 2)

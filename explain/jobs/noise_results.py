@@ -19,7 +19,7 @@ from explain.jobs.result_rows import Making, Measured, mean_over_draws
 from irl.config import Fitting, Learning
 from irl.data import LabelledResponse, read_preferences
 from irl.evaluation.accuracy import couples, wins
-from irl.jobs.agreement import labels_of
+from irl.jobs.learning import labels_in
 from irl.jobs.organisms import bed_folder
 from irl.organisms.bed import Bed
 from irl.organisms.planting import grow
@@ -50,7 +50,7 @@ class Pairs:
     """Chosen and rejected answers as counts of words, with the prompt of each pair."""
 
     def __init__(self, rows: list[LabelledResponse]) -> None:
-        labels = labels_of("", rows, [0] * len(rows))
+        labels = labels_in("", rows)
         better, worse = couples(labels.pair, labels.label)
         texts = [row.response for row in rows]
         counts = frequent_words(texts, Fitting())(texts)

@@ -3,8 +3,7 @@
 docs/recipes/NAME.yaml says with its key `kind` what the table is about: a `pair` (the default), the
 `organisms` with a known truth, the `nulls` that calibrate the verdict, the recovery `methods` on
 organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), or the `coverage` of
-posteriors. Every row of docs/results/NAME.json is
-one measurement.
+posteriors. Every row of docs/results/NAME.json is one measurement.
 """
 
 import logging

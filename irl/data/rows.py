@@ -26,7 +26,7 @@ T = TypeVar("T")
 Cells: TypeAlias = dict[str, object]
 
 _BOM = b"\xef\xbb\xbf"
-_SUFFIXES = (".jsonl", ".json", ".parquet", ".csv")
+SUFFIXES = (".jsonl", ".json", ".parquet", ".csv")
 _WANTED = (
     "a .jsonl or .json file with one object per line, a .parquet or .csv file, "
     "or a hub dataset id such as owner/name or owner/name:split"
@@ -139,7 +139,7 @@ def _nothing_usable(source: str, refused: list[RefusedRow]) -> str:
 def _content(source: str, columns: Columns) -> _Content:
     path = Path(source)
     suffix = path.suffix.lower()
-    hub_id = _HUB_ID.fullmatch(source) if suffix not in _SUFFIXES else None
+    hub_id = _HUB_ID.fullmatch(source) if suffix not in SUFFIXES else None
     if hub_id and not path.exists():
         content = _from_hub(source, hub_id["name"], hub_id["split"] or "train", columns)
     else:

@@ -11,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from irl.config import Sampling
-from irl.engine.batches import by_length
 from irl.engine.shards import Progress, run_parts, silent, slices
 from irl.policies.pair import PolicyPair
 from irl.policies.policy import Policy
 from irl.policies.sample import Ids, sample
-from irl.tensors import TokenSequence
+from irl.tensors import TokenSequence, by_length
 
 RESPONSES_PER_SHARD = 2048
 

@@ -23,6 +23,7 @@ from irl.evaluation.sign_flips import FoldSums
 from irl.records import Estimate
 from irl.recovery.catalogue import Catalogue
 from irl.recovery.least_squares import RIDGE, Design
+from irl.within import centred
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -42,6 +43,15 @@ class Evidence:
     fold: Codes
     n_folds: int
     fitting: Fitting
+
+    @classmethod
+    def of(
+        cls, texts: Sequence[str], returns: Array, prompt: Codes, fold: Codes, fitting: Fitting
+    ) -> "Evidence":
+        """Summed log-ratios of responses, nats; folds are numbered anew, so that all are used."""
+        fold = np.unique(fold, return_inverse=True)[1]
+        catalogue, y = Catalogue.of(texts, prompt, fitting), centred(returns, prompt)
+        return cls(catalogue, y, fold, int(fold.max()) + 1, fitting)
 
     @property
     def design(self) -> Design:

@@ -31,11 +31,9 @@ from irl.evaluation.conditional import search_conditions
 from irl.evaluation.conditions import PromptSet
 from irl.evaluation.held_out import Evidence
 from irl.records import Objective
-from irl.recovery.catalogue import Catalogue
 from irl.recovery.forward import strongest
 from irl.recovery.log_ratio import Selection, select
 from irl.rewards.conditions import TypedPrompt
-from irl.within import centred
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -94,10 +92,7 @@ def find_objectives(
     fitting, deciding, seed = settings.fitting, settings.deciding, settings.seed
     if not len(texts):
         return Findings((), None)
-    catalogue = Catalogue.of(texts, prompt, fitting)
-    fold = np.unique(fold, return_inverse=True)[1]
-    y, n_folds = centred(returns, prompt), int(fold.max()) + 1
-    evidence = Evidence(catalogue, y, fold, n_folds, fitting)
+    evidence = Evidence.of(texts, returns, prompt, fold, fitting)
     if not evidence.folds:
         return Findings((), None)
     selections, whole = _selections(evidence)

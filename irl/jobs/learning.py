@@ -14,6 +14,7 @@ from torch import Tensor
 from irl.bootstrap import codes
 from irl.config import Fitting, HeadSettings
 from irl.data import LabelledResponse
+from irl.data.rows import SUFFIXES
 from irl.errors import InputError
 from irl.evaluation.accuracy import Labels, pair_shares
 from irl.evaluation.auc import grouped_auc
@@ -26,10 +27,9 @@ from irl.policies.policy import Policy
 from irl.policies.reward_model import Scorer, load_scorer
 from irl.policies.template import PromptText
 from irl.records import Accuracy, Fit, Recovery
-from irl.recovery.catalogue import Catalogue, frequent_words
+from irl.recovery.catalogue import frequent_words
 from irl.recovery.consensus import Consensus, consensus
 from irl.recovery.examples import Examples
-from irl.recovery.fit import Fitted
 from irl.recovery.max_entropy import effective_answers
 from irl.recovery.methods import METHODS
 from irl.rewards.embeddings import Embeddings
@@ -39,7 +39,6 @@ from irl.rewards.heads import Form, Scores, linear, mlp
 from irl.rewards.transformer import TokenIds, transformer
 from irl.rewards.words import words
 from irl.runs import CACHE, RunFolder, file_sha256
-from irl.within import centred
 
 _LOG = logging.getLogger("irl.recovery")
 
@@ -73,11 +72,10 @@ class Answered:
     def evidence(self, fold: NDArray[np.int64], fitting: Fitting) -> tuple[Evidence, Examples]:
         """The same answers for `irl.evaluation.method_words`; log-ratios must be known."""
         assert self.log_ratio is not None
-        catalogue = Catalogue.of(self.texts, self.prompt, fitting)
-        fold = np.unique(fold, return_inverse=True)[1]
-        y, n_folds = centred(self.log_ratio, self.prompt), int(fold.max()) + 1
+        evidence = Evidence.of(self.texts, self.log_ratio, self.prompt, fold, fitting)
+        catalogue = evidence.catalogue
         counts = WordCounts(catalogue.terms[: catalogue.n_words])(self.texts)
-        return Evidence(catalogue, y, fold, n_folds, fitting), self.examples(counts)
+        return evidence, self.examples(counts)
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ def learn(
     reward.save(run.path / "reward", "head", method=settings.method, seeds=settings.learning.seeds)
     held_out = fitted.held_out[choice.chosen]
     figures = held_out_fit(scores[choice.chosen], held_out, examples, seed)
-    return Learnt(reward, choice, figures, _status(settings, choice, fitted, examples))
+    return Learnt(reward, choice, figures, _status(settings, choice, scores, examples))
 
 
 def reader_and_form(
@@ -243,17 +241,17 @@ def unread(sources: Sequence[str]) -> dict[str, str]:
     found = {}
     for source in sources:
         file = Path(source)
-        if not file.is_file() and file.suffix in (".jsonl", ".json", ".parquet", ".csv"):
+        if not file.is_file() and file.suffix.lower() in SUFFIXES:
             raise InputError(f"There is no file {file} of preferences.")
         found[source] = file_sha256(file) if file.is_file() else source
     return found
 
 
-def _status(settings: HeadSettings, choice: Consensus, fitted: Fitted, examples: Examples) -> str:
+def _status(settings: HeadSettings, choice: Consensus, scores: Scores, examples: Examples) -> str:
     constant = int(choice.constant.sum())
     said = [f"{constant} fits are constant" if constant else "fitted"]
     if settings.method == "max-entropy":
-        carrying, answers = effective_answers(fitted, examples)
+        carrying, answers = effective_answers(scores, examples)
         said.append(
             f"of {answers:.0f} answers of the reference to a prompt, {carrying:.1f} would carry "
             "its importance weights (effective sample size)"

@@ -24,7 +24,7 @@ from irl.policies.checkpoint import Location, files_sha256, locate
 from irl.policies.load import first_line, load_full, refuse_non_finite
 from irl.policies.policy import Policy
 from irl.policies.template import PromptText, encode_answers
-from irl.tensors import TokenSequence, right_padded
+from irl.tensors import TokenSequence, by_length, right_padded
 
 Embedded = Float[Tensor, "text feature"]
 Kind = Literal["policy", "sentence-encoder"]
@@ -94,11 +94,8 @@ def mean_hidden_states(policy: Policy, sequences: Sequence[TokenSequence]) -> Em
             *(long, len(sequences), room, policy.checkpoint.source),
         )
     fitting = [_cut(sequence, room) for sequence in sequences]
-    order = sorted(range(len(fitting)), key=lambda at: -len(fitting[at]))
     pooled: list[Tensor] = [torch.empty(0)] * len(fitting)
-    while order:
-        n = max(_BATCH_TOKENS // len(fitting[order[0]]), 1)
-        here, order = order[:n], order[n:]
+    for here in by_length([len(sequence) for sequence in fitting], _BATCH_TOKENS):
         means = _batch_means(policy, [fitting[at] for at in here])
         for at, mean in zip(here, means, strict=True):
             pooled[at] = mean

@@ -1,6 +1,7 @@
 """Load a checkpoint as a policy, and refuse what could not be scored honestly."""
 
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -106,12 +107,7 @@ def _read_model(location: Location, loading: Loading) -> PreTrainedModel:
             f"{location.source} cannot be loaded as a causal language model ({first_line(error)})."
         ) from None
     model, report = loaded
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise PolicyError(
-            f"The checkpoint {location.source} lacks {len(missing)} of the model's tensors "
-            f"(first: {missing[0]}), which would be random; save the complete model."
-        )
+    refuse_missing(report["missing_keys"], location.source)
     mismatched = sorted(report["mismatched_keys"])
     if mismatched:
         name, stored, wanted = mismatched[0]
@@ -154,6 +150,19 @@ def _describe(location: Location, model: torch.nn.Module, *folders: Path) -> Che
         dtype=str(parameters[0].dtype).removeprefix("torch."),
         n_parameters=sum(parameter.numel() for parameter in parameters),
     )
+
+
+def refuse_missing(missing: Collection[str], source: str) -> None:
+    """Refuse a checkpoint without some of its model's tensors.
+
+    Raises:
+        PolicyError: some are missing.
+    """
+    if missing:
+        raise PolicyError(
+            f"The checkpoint {source} lacks {len(missing)} of the model's tensors "
+            f"(first: {min(missing)}), which would be random; save the complete model."
+        )
 
 
 def refuse_non_finite(model: torch.nn.Module, source: str) -> None:

@@ -23,7 +23,7 @@ from transformers import (
 from irl.config import Loading
 from irl.errors import PolicyError
 from irl.policies.checkpoint import files_sha256, locate
-from irl.policies.load import first_line, read_tokenizer, refuse_non_finite
+from irl.policies.load import first_line, read_tokenizer, refuse_missing, refuse_non_finite
 from irl.policies.template import PromptText, encode_answers
 
 _LOG = logging.getLogger("irl")
@@ -118,11 +118,7 @@ def load_scorer(source: str, loading: Loading, *, scored: bool = False) -> Score
     scorer = Scorer(model, read_tokenizer(location, loading), source, sha256)
     own = () if scored else (f"{scorer.score_name}.",)
     missing = {key for key in report["missing_keys"] if not key.startswith(own)}
-    if missing:
-        raise PolicyError(
-            f"The checkpoint {source} lacks {len(missing)} of the model's tensors "
-            f"(first: {min(missing)}), which would be random; save the complete model."
-        )
+    refuse_missing(missing, source)
     if not scored:
         for weight in scorer.score.parameters():
             nn.init.zeros_(weight)

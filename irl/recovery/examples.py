@@ -87,6 +87,15 @@ class Examples:
             None if cluster is None else cluster[kept].unique(return_inverse=True)[1],
         )
 
+    def sides(self, scores: Float[Tensor, "member row"]) -> Sides:
+        """Lay scores of all answers out by prompt."""
+        return Sides(
+            scores[:, self.ours.clamp(min=0)],
+            scores[:, self.theirs.clamp(min=0)],
+            self._weights(self.ours),
+            self._weights(self.theirs),
+        )
+
     def batch(self, prompts: Int[Tensor, " prompt"]) -> "Batch":
         """The answers to some prompts."""
         ours, theirs = self.ours[prompts], self.theirs[prompts]

@@ -19,13 +19,11 @@ is too low, and the reward overshoots. So the answers of both policies are weigh
 Not identified: c(x).
 """
 
-import torch
-
 from irl.config import Learning
 from irl.losses import Losses, Sides, conditional, effective_share, max_entropy
 from irl.recovery.examples import Batch, Examples
 from irl.recovery.fit import Aim, Fitted, fit
-from irl.rewards.heads import Form
+from irl.rewards.heads import Form, Scores
 
 
 def by_likelihood(examples: Examples, form: Form, learning: Learning) -> Fitted:
@@ -42,14 +40,16 @@ def _surprise(batch: Batch, scores: Sides) -> Losses:
     return max_entropy(scores, batch.wanted)
 
 
-@torch.no_grad()
-def effective_answers(fitted: Fitted, examples: Examples) -> tuple[float, float]:
+def effective_answers(scores: Scores, examples: Examples) -> tuple[float, float]:
     """How many of the reference's answers to a prompt carry the reward's importance weights.
+
+    Args:
+        scores: of all answers.
+        examples: the answers.
 
     Returns:
         The effective sample size and the number of answers, means over members and prompts.
     """
-    batch = examples.batch(torch.arange(examples.n_prompts))
-    share = effective_share(batch.sides(fitted.head(batch.features)))
-    answers = batch.theirs.count_nonzero(-1)
-    return float((share * answers).mean()), float(answers.float().mean())
+    sides = examples.sides(scores)
+    answers = sides.theirs.count_nonzero(-1)
+    return float((effective_share(sides) * answers).mean()), float(answers.float().mean())

@@ -61,7 +61,7 @@ class Gaussian:
 
     def margins(self, differences: Differences) -> tuple[Each, Each]:
         """Mean and variance of d'w."""
-        mean = (differences @ self.mean[..., None]).squeeze(-1)
+        mean = _times(differences, self.mean)
         variance = ((differences @ self.covariance) * differences).sum(-1)
         return mean, variance
 
@@ -89,8 +89,8 @@ def laplace(differences: Differences, prior: Gaussian) -> Gaussian:
     precision = torch.linalg.inv(prior.covariance)
     weights = prior.mean.expand(*differences.shape[:-2], -1).clone()
     for _ in range(_STEPS):
-        pull = _pull(differences, torch.sigmoid(-_scores(differences, weights)))
-        away = (precision @ (weights - prior.mean)[..., None]).squeeze(-1)
+        pull = _pull(differences, torch.sigmoid(-_times(differences, weights)))
+        away = _times(precision, weights - prior.mean)
         curvature = _curvature(differences, weights, precision)
         step = torch.linalg.solve(curvature, pull - away)
         weights = weights + _length(differences, prior.mean, precision, weights, step) * step
@@ -134,7 +134,7 @@ def draws(
     kept = []
     for number in range(warm_up + n):
         noise = torch.randn(state.shape, generator=generator, dtype=state.dtype)
-        other = (root @ noise[..., None]).squeeze(-1)
+        other = _times(root, noise)
         level = target(state) + uniform().log()
         angle = 2 * torch.pi * uniform()
         low, high = angle - 2 * torch.pi, angle
@@ -164,13 +164,11 @@ def mean_field(differences: Differences, prior: Gaussian) -> Gaussian:
     start = laplace(differences, prior)
     mean, variance = start.mean, start.sd**2
     for _ in range(_STEPS):
-        z = _at_nodes(
-            _scores(differences, mean), (differences**2 @ variance[..., None]).squeeze(-1)
-        )
+        z = _at_nodes(_times(differences, mean), _times(differences**2, variance))
         bent = _expected(torch.sigmoid(z) * torch.sigmoid(-z))
         curvature = precision + _gram(differences, bent)
         pull = _pull(differences, _expected(torch.sigmoid(-z)))
-        away = (precision @ (mean - prior.mean)[..., None]).squeeze(-1)
+        away = _times(precision, mean - prior.mean)
         step = torch.linalg.solve(curvature, pull - away)
         mean = mean + step
         narrower = 1 / curvature.diagonal(dim1=-2, dim2=-1)
@@ -194,8 +192,8 @@ def predict(posterior: Gaussian, differences: Differences) -> Predicted:
 # Below, the prior may lack the batch dimensions that the pairs have.
 
 
-def _scores(differences: Tensor, weights: Tensor) -> Tensor:
-    return (differences @ weights[..., None]).squeeze(-1)
+def _times(matrix: Tensor, vector: Tensor) -> Tensor:
+    return (matrix @ vector[..., None]).squeeze(-1)
 
 
 def _pull(differences: Tensor, each: Tensor) -> Tensor:
@@ -207,16 +205,16 @@ def _gram(differences: Tensor, each: Tensor) -> Tensor:
 
 
 def _curvature(differences: Tensor, weights: Tensor, precision: Tensor) -> Tensor:
-    p = torch.sigmoid(_scores(differences, weights))
+    p = torch.sigmoid(_times(differences, weights))
     return precision + _gram(differences, p * (1 - p))
 
 
 def _log_likelihood(differences: Tensor, weights: Tensor) -> Tensor:
-    return -softplus(-_scores(differences, weights)).sum(-1)
+    return -softplus(-_times(differences, weights)).sum(-1)
 
 
 def _quadratic(off: Tensor, precision: Tensor) -> Tensor:
-    form: Tensor = (off * (precision @ off[..., None]).squeeze(-1)).sum(-1)
+    form: Tensor = (off * _times(precision, off)).sum(-1)
     return form
 
 

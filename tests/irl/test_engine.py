@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irl.config import Sampling
-from irl.engine.batches import by_length
 from irl.engine.local import (
     RESPONSES_PER_SHARD,
     Workshop,
@@ -25,7 +24,7 @@ from irl.engine.local import (
 from irl.engine.shards import run_parts, slices
 from irl.policies.pair import PolicyPair
 from irl.policies.sample import Ids
-from irl.tensors import TokenSequence
+from irl.tensors import TokenSequence, by_length
 from tests import fakes
 
 EOS = frozenset({2})
