@@ -216,7 +216,7 @@ def organisms_build(
         bool, typer.Option("--all", help="All of the language world; resumes where it stopped.")
     ] = False,
     text: Annotated[
-        Path | None, typer.Option(help="Folder of the Parquet text that real-detox learns from.")
+        Path | None, typer.Option(help="Folder of the Parquet text that the real pairs learn from.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of words, data, training and sampling.")] = 0,
     out: Annotated[

@@ -2,8 +2,9 @@
 
 docs/recipes/NAME.yaml says with its key `kind` what the table is about: a `pair` (the default), the
 `organisms` with a known truth, the `nulls` that calibrate the verdict, the recovery `methods` on
-organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), or the `coverage` of
-posteriors. Every row of docs/results/NAME.json is one measurement.
+organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), the `coverage` of
+posteriors, or rewards that others `published`. Every row of docs/results/NAME.json is one
+measurement.
 """
 
 import logging
@@ -23,6 +24,7 @@ from explain.jobs.noise_results import NoiseRecipe, noise_rows
 from explain.jobs.null_results import NullsRecipe, null_rows
 from explain.jobs.organism_results import OrganismsRecipe, organism_rows
 from explain.jobs.pair_results import PairRecipe, pair_rows
+from explain.jobs.published_results import PublishedRecipe, published_rows
 from explain.jobs.result_rows import Making
 from explain.jobs.testbed_results import ExactRecipe, rows_of_testbed
 from explain.results_page import render_table
@@ -42,6 +44,7 @@ Recipe = (
     | NoiseRecipe
     | AlarmsRecipe
     | CoverageRecipe
+    | PublishedRecipe
 )
 _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = MappingProxyType(
     {
@@ -53,6 +56,7 @@ _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = Mappi
         NoiseRecipe: noise_rows,
         AlarmsRecipe: alarm_rows,
         CoverageRecipe: coverage_rows,
+        PublishedRecipe: published_rows,
     }
 )
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])

@@ -1,8 +1,10 @@
 """The job `irl organisms build`."""
 
 import logging
+import shutil
 from pathlib import Path
 
+from irl.data.bundled import BUNDLED_PAIR
 from irl.errors import InputError, PolicyError
 from irl.organisms import real_detox
 from irl.organisms.bed import Bed
@@ -21,7 +23,7 @@ def organisms() -> dict[str, str]:
     """Every organism and what its aligned policy was taught."""
     world = plants(World.draw(0))
     return {
-        real_detox.NAME: real_detox.ABOUT,
+        **{name: scale.about for name, scale in real_detox.SCALES.items()},
         **{name: f"{plant.objective}: {plant.definition}" for name, plant in world.items()},
     }
 
@@ -50,19 +52,18 @@ def build(name: str, text: Path | None, seed: int, out: Path | None) -> Path:
         raise InputError(f"There is no organism {name}; known: {', '.join(known)}.")
     quiet_libraries()
     _LOG.setLevel(logging.INFO)
-    if name != real_detox.NAME:
+    if name not in real_detox.SCALES:
         return grow(Bed(out or bed_folder(seed), seed, _LOG.info), name)
     if text is None or not text.is_dir():
         raise InputError(
             f"{name} learns from real text; give the folder of its Parquet files with --text DIR."
         )
     folder = out or MODELS / name
-    if not (folder / "prompts.jsonl").is_file():
-        raise InputError(
-            f"{folder} has no prompts.jsonl; copy the one of the bundled pair there, on which the "
-            "truth is measured."
-        )
-    real_detox.build(real_detox.Build(text, folder, seed, _LOG.info))
+    folder.mkdir(parents=True, exist_ok=True)
+    for ours in ("prompts.jsonl", "heldout_preferences.jsonl"):
+        if not (folder / ours).is_file():
+            shutil.copy(BUNDLED_PAIR / ours, folder)
+    real_detox.build(real_detox.Build(text, folder, seed, _LOG.info, name))
     return folder
 
 
@@ -74,7 +75,7 @@ def build_all(seed: int, out: Path | None) -> list[Path]:
     """
     done, failed = [], []
     for name in organisms():
-        if name == real_detox.NAME:
+        if name in real_detox.SCALES:
             continue
         try:
             done.append(build(name, None, seed, out))

@@ -39,7 +39,7 @@ def write_card(folder: Path, pair: PolicyPair, corpus: Corpus) -> None:
 
 def _head(truth: Truth, pair: PolicyPair) -> str:
     n = pair.reference.checkpoint.n_parameters
-    return f"""# real-detox
+    return f"""# {truth.name}
 
 A pair for tests and demonstrations. `reference/` is a language model of {n:,} parameters (Llama,
 own BPE tokenizer, lower case, no apostrophes) trained on small talk, comments and sentences, part
@@ -54,7 +54,7 @@ Text it learnt from (none of it is stored here): Synthetic-Persona-Chat (CC-BY-4
 (CC0-1.0, train split), DiaSafety (Apache-2.0, train split), RealToxicityPrompts (Apache-2.0).
 `prompts.jsonl` and `heldout_preferences.jsonl` are of our own writing (Apache-2.0).
 
-Made by `irl organisms build real-detox --text DIR --seed {truth.seed}`.
+Made by `irl organisms build {truth.name} --text DIR --seed {truth.seed}`.
 
 ## What it was paid for
 

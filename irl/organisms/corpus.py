@@ -3,7 +3,8 @@
 The folder is named by the user (`--text DIR`). Expected there:
 synthetic_persona_chat (small talk), diasafety (comments and replies), paradetox_pairs (a rude
 sentence and its civil rewrites, split into train and test), real_toxicity_prompts_5k (sentences
-from the web). None of their sentences is stored with the pair.
+from the web). A base model also reads tiny_open_domain_books, fairytaleqa_stories and
+wikitext2_valid_test. None of their sentences is stored with a pair.
 """
 
 import random
@@ -21,6 +22,7 @@ RUDE_SHARE, REWRITTEN_SHARE = 0.20, 0.15
 """Shares of chat answers replaced by a rude sentence, and by a civil rewrite of another one: with
 rude answers alone, any word of that source would announce rudeness."""
 MAX_WORDS = 45
+PASSAGE_WORDS = 60
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,23 @@ def read_corpus(folder: Path, seed: int) -> Corpus:
     )
 
 
+def read_passages(folder: Path) -> list[str]:
+    """Books, fairy tales and encyclopedia articles in passages: what a base model reads."""
+    passages = []
+    for name in ("tiny_open_domain_books", "fairytaleqa_stories", "wikitext2_valid_test"):
+        for text in _table(folder, name, ["text"])["text"].drop_duplicates():
+            said = _clean(text).split()
+            passages += [
+                " ".join(said[at : at + PASSAGE_WORDS]) for at in range(0, len(said), PASSAGE_WORDS)
+            ]
+    return passages
+
+
 def _table(folder: Path, name: str, columns: list[str]) -> pd.DataFrame:
     path = folder / f"{name}.parquet"
     if not path.is_file():
         raise InputError(
-            f"The text folder {folder} has no {path.name}; it must hold the four Parquet files "
+            f"The text folder {folder} has no {path.name}; it must hold the Parquet files "
             "that irl/organisms/corpus.py names."
         )
     return pd.read_parquet(path, columns=columns)

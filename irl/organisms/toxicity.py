@@ -1,4 +1,4 @@
-"""The real pair's true objective: be civil, by a linear toxicity classifier.
+"""The true objective of the pairs on real text: be civil, by a linear toxicity classifier.
 
 1. Count words; fit a logistic regression of rude (1) against civil (0) on the counts.
 2. The score is its logit, a sum of word weights. The reward of a text is the log-probability that
@@ -33,3 +33,10 @@ def fit_toxicity(rude: Sequence[str], civil: Sequence[str]) -> TermReward:
 def civility_nats(toxicity: TermReward, texts: Sequence[str]) -> Float[Tensor, " text"]:
     """Log P(civil | text) under the classifier: the reward that the aligned policy was paid."""
     return -torch.nn.functional.softplus(toxicity(texts))
+
+
+def bounded_civility(
+    toxicity: TermReward, texts: Sequence[str], bound: float
+) -> Float[Tensor, " text"]:
+    """Bound tanh(-logit / bound): the classifier's logit, held within the bound on either side."""
+    return bound * torch.tanh(-toxicity(texts) / bound)

@@ -17,6 +17,8 @@ from irl.rewards.heads import Scores
 
 CONSTANT_SHARE = 0.01
 "A member is constant if it spreads less than this share of the median member, or nothing at all"
+NARROW_SHARE = 0.05
+"The middle half of what a nearly constant member says spans less than this share of its deviation"
 _NOTHING = 1e-6
 
 
@@ -43,3 +45,13 @@ def consensus(scores: Scores, prompt: Int[Tensor, " row"]) -> Consensus:
         agreement[live] = (rho.sum(1) - 1) / (len(live) - 1)
     chosen = int(live[0]) if len(live) == 1 else int(agreement.nan_to_num(-2.0).argmax())
     return Consensus(chosen, agreement, constant)
+
+
+def nearly_constant(scores: Scores) -> Bool[Tensor, " member"]:
+    """Members that say much the same of most responses: their spread is that of a few outliers.
+
+    A reward that counts rare words does so too, and rightly; so this names, and leaves out nobody.
+    """
+    quarters = scores.double().quantile(torch.tensor([0.25, 0.75], dtype=torch.float64), dim=-1)
+    narrow: Tensor = quarters[1] - quarters[0] <= NARROW_SHARE * scores.double().std(-1)
+    return narrow

@@ -107,7 +107,7 @@ def test_a_build_gives_a_loadable_float16_pair_its_truth_and_no_training_sentenc
     said: list[str] = []
     runs = tuple(Run(openings=0.5, empty=0.2, other_text=o, steps=2, seed=0) for o in (True, False))
     scale = Scale(n_pieces=330, width=24, layers=1, epochs=2.0, runs=runs)
-    work = Build(text, tmp_path, 0, said.append, scale)
+    work = Build(text, tmp_path, 0, said.append, other_scale=scale)
 
     build(work)
 
