@@ -21,10 +21,10 @@ from irl.evaluation.drift import drift
 from irl.evaluation.fit import explained_sd_nats
 from irl.evaluation.gate import apply_gate, read_gate
 from irl.evaluation.objectives import Findings
-from irl.evaluation.verdict import verdict
+from irl.evaluation.verdict import Figures, verdict
 from irl.jobs.agreement import Agreement, agreement, read_labels
 from irl.jobs.clock import Clock, peak_memory_bytes
-from irl.jobs.objectives import search
+from irl.jobs.objectives import search, signs_of_training
 from irl.jobs.recovery import fit_figures, fit_reward, write_recovered
 from irl.jobs.scoring import (
     Sampled,
@@ -146,10 +146,13 @@ def _judge(
         verdict=verdict(
             findings,
             settings,
+            Figures(
+                figures,
+                explained_sd_nats(term_fit.out_of_fold, answers.prompt, seed),
+                price_per_word(term_fit, len(answers.prompts)),
+                signs_of_training(answers, findings, term_fit.reward, settings),
+            ),
             identical=identical,
-            fit=figures,
-            terms_sd_nats=explained_sd_nats(term_fit.out_of_fold, answers.prompt, seed),
-            per_word=price_per_word(term_fit, len(answers.prompts)),
             extra=run_caveats(sampled, pair, agreed, labels_given=bool(settings.preferences)),
         ),
         objectives=[] if identical else findings.objectives,

@@ -1,4 +1,4 @@
-"""How far a log-ratio can be read as a reward, by the way the aligned policy was trained.
+"""How far a log-ratio can be read as a reward, by its training and by evidence.
 
 | trained with     | what the pair identifies                                   | read-out       |
 |------------------|------------------------------------------------------------|----------------|
@@ -8,17 +8,39 @@
 | sft              | what the data have more of; there is no reward to recover  | direction      |
 | unknown          | not known which of these, so no more than the order        | order          |
 
-Without the KL term even the order fails (in a small exact world: pair accuracy .70 against .99). If
-nothing simple explains the log-ratio there is nothing to read.
+Without the KL term even the order fails (in a small exact world: pair accuracy .70 against .99),
+and what the user says of the training may be wrong, so the answers have a say as well:
+
+- spillover (irl/evaluation/spillover.py) beyond MAX_SPILLOVER: what moved is not only what is paid.
+  The order can still be read if the log-ratio ranks answers as the dear words do, to
+  MIN_ORDER_AGREEMENT; else the direction alone.
+- entropy lost beyond MAX_ENTROPY_LOST: the answers hardly vary any more. Direction alone.
+
+The weaker of both readings holds. The thresholds were chosen on worlds 1 and 2 of the organisms, on
+the bundled pair and on exact token worlds 0 to 2; docs/results/readability.json tells how often
+they err elsewhere. KL per token and the agreement with a reward learnt from samples stand there
+too: they do not tell KL-free training apart. If nothing simple explains the log-ratio there is
+nothing to read.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from irl.config import TrainedWith
+from irl.evaluation.signs import Signs
+from irl.evaluation.statements import interval as shown
 from irl.records import Caveat
 
 Readability = Literal["reward", "order", "direction", "unreadable"]
+
+
+MAX_SPILLOVER = 0.075
+"Between organisms that paid for their KL (.043 at most) and those that did not (.134 at least)"
+MIN_ORDER_AGREEMENT = 0.96
+"Between organisms without KL (.949 at most) and the bundled pair (.976), whose prices saturate"
+MAX_ENTROPY_LOST = 0.5
+"Share of the reference's entropy: between exact optima (.41 at most) and policies without KL (.56)"
 
 
 @dataclass(frozen=True)
@@ -86,6 +108,45 @@ _UNREADABLE = Reading(
 )
 
 
-def readability(trained_with: TrainedWith, *, found: bool) -> Reading:
-    """What the training allows, if an objective was found at all."""
-    return _BY_TRAINING[trained_with] if found else _UNREADABLE
+def readability(trained_with: TrainedWith, *, found: bool, signs: Signs) -> list[Reading]:
+    """What the training and the answers allow, the weakest first: that one holds.
+
+    Args:
+        trained_with: what the user says.
+        found: whether there is an objective at all; without one nothing else is said.
+        signs: what the answers say.
+    """
+    if not found:
+        return [_UNREADABLE]
+    readings = [_BY_TRAINING[trained_with], *_by_answers(signs)]
+    return sorted(readings, key=lambda one: -get_args(Readability).index(one.readability))
+
+
+def _by_answers(signs: Signs) -> Iterator[Reading]:
+    lost, spilled = signs.entropy_lost, signs.spillover
+    if lost is not None and lost.value > MAX_ENTROPY_LOST:
+        text = (
+            f"The aligned policy has lost {shown(lost)} of the reference's entropy: its answers "
+            "hardly vary, as after training without the KL to the reference, and the log-ratio "
+            "gives a direction and nothing else."
+        )
+        yield Reading("direction", Caveat(code="collapsed", text=text))
+    if spilled is None or spilled.share is None or spilled.share.value <= MAX_SPILLOVER:
+        return
+    ordered = spilled.order_agreement
+    text = (
+        f"{shown(spilled.share)} of what terms explain goes with words that are hardly paid; up to "
+        f"{MAX_SPILLOVER} was seen where training paid for its KL. Either the training did not, or "
+        "many words are paid a little: the sizes of the named prices are not the reward. "
+    )
+    if ordered is not None and ordered.value >= MIN_ORDER_AGREEMENT:
+        text += (
+            f"Answers that dear words tell apart are ranked as they say ({shown(ordered)}), so the "
+            "order can be read."
+        )
+        yield Reading("order", Caveat(code="spillover", text=text))
+        return
+    text += "Not even the order of answers follows the dear words closely" + (
+        f" ({shown(ordered)}; from {MIN_ORDER_AGREEMENT} on it would)." if ordered else "."
+    )
+    yield Reading("direction", Caveat(code="spillover", text=text))

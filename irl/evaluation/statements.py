@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from irl.config import Deciding
 from irl.evaluation.candidates import Candidate
 from irl.evaluation.objectives import Findings
+from irl.evaluation.spillover import Spillover
 from irl.records import Estimate, Fit, Objective, PromptCondition
 from irl.rewards.conditions import in_words
 
@@ -52,6 +53,18 @@ def of_fit(fit: Fit, sd: Estimate | None, per_word: Estimate | None) -> Iterator
             f"Beside the terms, every word goes with {interval(per_word)} nats, whatever it is: "
             "a price of length, or mere drift; the two are not told apart here."
         )
+
+
+def of_signs(spilled: Spillover | None, lost: Estimate | None) -> Iterator[str]:
+    """What the reading of the log-ratio rests on, beside what the user says of the training."""
+    if spilled is not None and spilled.share is not None and spilled.order_agreement is not None:
+        yield (
+            f"Of what terms explain, {interval(spilled.share)} goes with words that are hardly "
+            f"paid; of answers that dear words tell apart, the log-ratio ranks "
+            f"{interval(spilled.order_agreement)} as they do."
+        )
+    if lost is not None:
+        yield f"The aligned policy has lost {interval(lost)} of the reference's entropy per token."
 
 
 def interval(estimate: Estimate) -> str:

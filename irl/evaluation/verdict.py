@@ -1,9 +1,12 @@
 """What may be concluded. The only place where numbers become an answer."""
 
+from dataclasses import dataclass
+
 from irl.config import AuditSettings
 from irl.evaluation import statements
 from irl.evaluation.objectives import Findings
 from irl.evaluation.readability import readability
+from irl.evaluation.signs import Signs
 from irl.records import Caveat, Estimate, Fit, Verdict
 
 NOT_MEASURED = {
@@ -53,14 +56,26 @@ _NO_VARIANCE = Caveat(
 )
 
 
+@dataclass(frozen=True)
+class Figures:
+    """What was measured beside the objectives."""
+
+    fit: Fit
+    "how well all terms together stand in for the log-ratio"
+    terms_sd_nats: Estimate | None
+    "how far they move the responses of a prompt"
+    per_word: Estimate | None
+    "what every word goes with beside them"
+    signs: Signs
+    "what the answers say of the training"
+
+
 def verdict(
     findings: Findings,
     settings: AuditSettings,
+    figures: Figures,
     *,
     identical: bool,
-    fit: Fit,
-    terms_sd_nats: Estimate | None,
-    per_word: Estimate | None,
     extra: list[Caveat],
 ) -> Verdict:
     """The verdict with its caveats.
@@ -71,30 +86,30 @@ def verdict(
     Args:
         findings: the search for objectives.
         settings: the thresholds, and what the user says of the training.
+        figures: what was measured beside the objectives.
         identical: the checkpoints are the same, so nothing can have been learnt.
-        fit: how well all terms together stand in for the log-ratio.
-        terms_sd_nats: how far they move the responses of a prompt.
-        per_word: what every word goes with beside them.
         extra: caveats of the input and the pair.
     """
+    fit, signs = figures.fit, figures.signs
     if identical:
         return _of_identical([*_undefined(fit), *extra])
     best = findings.best
     measured = best is not None and best.r2 is not None
     found = best.found if best is not None and measured else None
-    reading = None if found is None else readability(settings.trained_with, found=found)
+    readings = [] if found is None else readability(settings.trained_with, found=found, signs=signs)
     said = list(statements.of_findings(findings, settings.deciding))
     priced = any(one.kind == "length" for one in findings.objectives)
-    said += statements.of_fit(fit, terms_sd_nats, None if priced else per_word)
+    said += statements.of_fit(fit, figures.terms_sd_nats, None if priced else figures.per_word)
+    said += statements.of_signs(signs.spillover, signs.entropy_lost) if found else []
     return Verdict(
         objective_found=found,
         p_value=best.p_value if best is not None and measured else None,
         explained_r2=best.r2 if best else None,
         explained_sd_nats=best.sd_nats if best and measured else None,
-        readability=reading.readability if reading else None,
+        readability=readings[0].readability if readings else None,
         statements=said,
         caveats=[
-            *([reading.caveat] if reading else []),
+            *(reading.caveat for reading in readings),
             *_ALWAYS,
             *_undefined(fit, findings),
             *extra,
@@ -104,13 +119,12 @@ def verdict(
 
 
 def _of_identical(caveats: list[Caveat]) -> Verdict:
-    reading = readability("unknown", found=False)
     return Verdict(
         objective_found=False,
         p_value=None,
         explained_r2=None,
         explained_sd_nats=None,
-        readability=reading.readability,
+        readability="unreadable",
         statements=["The two checkpoints are identical: there is no objective to find."],
         caveats=[_IDENTICAL, *caveats, *_unmeasured()],
     )

@@ -1,9 +1,13 @@
-"""The part of an audit that looks for objectives."""
+"""The part of an audit that looks for objectives, and for signs of how they were trained."""
+
+import numpy as np
 
 from irl.config import AuditSettings
 from irl.evaluation.candidates import Candidate
 from irl.evaluation.objectives import Findings, Search, find_objectives
+from irl.evaluation.signs import Signs, Spoken, signs_of
 from irl.jobs.answers import Answers
+from irl.rewards.terms import TermReward
 from irl.runs import RunFolder
 
 
@@ -20,6 +24,29 @@ def search(run: RunFolder, answers: Answers, settings: AuditSettings) -> Finding
     for candidate in findings.candidates:
         run.log("candidate", **_facts(candidate))
     return findings
+
+
+def signs_of_training(
+    answers: Answers, findings: Findings, reward: TermReward, settings: AuditSettings
+) -> Signs:
+    """What the answers say of how they were trained."""
+    own = [
+        ours if mine else theirs
+        for ours, theirs, mine in zip(
+            answers.aligned_nats, answers.reference_nats, answers.aligned, strict=True
+        )
+    ]
+    spoken = Spoken(
+        answers.texts,
+        answers.asked_of,
+        answers.returns,
+        np.array([nats.sum() for nats in own]),
+        np.array([float(len(nats)) for nats in own]),
+        answers.aligned,
+        answers.prompt,
+        answers.fold(settings.fitting.n_folds),
+    )
+    return signs_of(spoken, findings.objectives, reward, settings.seed)
 
 
 def _facts(candidate: Candidate) -> dict[str, object]:

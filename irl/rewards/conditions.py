@@ -31,6 +31,11 @@ def in_words(condition: PromptCondition) -> str:
     return f"the prompt is of type {condition.prompt_type}"
 
 
+def meets(condition: PromptCondition | None, prompt: TypedPrompt) -> bool:
+    """Whether a prompt meets a condition; every prompt meets none."""
+    return condition is None or applies(condition, prompt.text, prompt.type)
+
+
 def applies(condition: PromptCondition, prompt_text: str, prompt_type: str | None) -> bool:
     """Whether a prompt meets a condition: it has the word, or is of the type.
 

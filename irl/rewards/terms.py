@@ -23,7 +23,7 @@ from torch import Tensor
 
 from irl.errors import InputError
 from irl.records import PromptCondition
-from irl.rewards.conditions import TypedPrompt, applies
+from irl.rewards.conditions import TypedPrompt, applies, meets
 from irl.rewards.words import located_words as located_words
 from irl.rewards.words import words as words
 
@@ -141,6 +141,18 @@ class TermReward:
         scores = torch.from_numpy(self._scores(texts, prompts))
         lengths = torch.tensor([len(words(text)) for text in texts], dtype=torch.float64)
         return scores + self.per_word * lengths + self.intercept
+
+    def features(self, texts: Sequence[str], prompts: Sequence[TypedPrompt]) -> NDArray[np.float64]:
+        """What the reward is linear in, [text, term + 1]: counts of terms, the number of words."""
+        distinct = list(dict.fromkeys(self.terms))
+        counts = count_terms(texts, distinct).toarray().astype(np.float64)
+        found = np.zeros((len(texts), len(self.terms) + 1))
+        conditions = self.conditions or (None,) * len(self.terms)
+        for at, (term, condition) in enumerate(zip(self.terms, conditions, strict=True)):
+            where = [meets(condition, prompt) for prompt in prompts]
+            found[:, at] = counts[:, distinct.index(term)] * where
+        found[:, -1] = [len(words(text)) for text in texts]
+        return found
 
     def paid_for(self, pieces: Sequence[str], prompt: TypedPrompt | None = None) -> list[float]:
         """The reward laid on the tokens that carry it: each term's weight, split evenly.

@@ -10,8 +10,10 @@ from irl.evaluation.candidates import Candidate
 from irl.evaluation.conditions import PromptSet
 from irl.evaluation.objectives import Findings
 from irl.evaluation.readability import readability
+from irl.evaluation.signs import Signs
+from irl.evaluation.spillover import Spillover
 from irl.evaluation.statements import priced
-from irl.evaluation.verdict import verdict
+from irl.evaluation.verdict import Figures, verdict
 from irl.records import Estimate, Fit, Objective, PromptCondition, Verdict
 
 SAYS = PromptCondition(prompt_contains="violet")
@@ -58,10 +60,14 @@ def judged(findings: Findings, **changes: Any) -> Verdict:
         "fit": FIT,
         "terms_sd_nats": estimate(1.3),
         "per_word": None,
+        "signs": Signs(),
         "extra": [],
     }
     settings = AuditSettings(aligned="a", trained_with=changes.pop("trained_with", "rloo"))
-    return verdict(findings, settings, **{**plain, **changes})
+    given = {**plain, **changes}
+    names = ("fit", "terms_sd_nats", "per_word", "signs")
+    figures = Figures(*(given.pop(name) for name in names))
+    return verdict(findings, settings, figures, **given)
 
 
 def found(*candidates: Candidate) -> Findings:
@@ -193,9 +199,35 @@ def test_the_training_says_how_far_the_log_ratio_can_be_read(
 
 
 def test_without_an_objective_nothing_is_readable_whatever_the_training():
-    readings = [readability(training, found=False) for training in get_args(TrainedWith)]
-    assert {one.readability for one in readings} == {"unreadable"}
-    assert {one.caveat.code for one in readings} == {"nothing-to-read"}
+    signs = Signs(Spillover(estimate(0.5), estimate(0.5)), estimate(0.9))
+    for training in get_args(TrainedWith):
+        (reading,) = readability(training, found=False, signs=signs)
+        assert (reading.readability, reading.caveat.code) == ("unreadable", "nothing-to-read")
+
+
+@pytest.mark.parametrize(
+    ("share", "agreement", "lost", "expected", "code"),
+    [
+        (0.02, 0.9, 0.1, "reward", "kl-term-assumed"),
+        (0.2, 0.98, 0.1, "order", "spillover"),
+        (0.2, 0.9, 0.1, "direction", "spillover"),
+        (0.2, None, None, "direction", "spillover"),
+        (0.02, 0.99, 0.6, "direction", "collapsed"),
+    ],
+)
+def test_the_answers_can_take_back_what_the_training_promises(
+    share: float, agreement: float | None, lost: float | None, expected: str, code: str
+):
+    figures = [None if value is None else estimate(value) for value in (share, agreement, lost)]
+    given = judged(found(candidate()), signs=Signs(Spillover(*figures[:2]), figures[2]))
+    assert given.readability == expected
+    assert code in codes(given)
+    weaker = judged(
+        found(candidate()),
+        trained_with="sft",
+        signs=Signs(Spillover(*figures[:2]), figures[2]),
+    )
+    assert weaker.readability == "direction"
 
 
 def test_nearness_is_that_of_the_effect_that_falls_short():
