@@ -3,8 +3,8 @@
 docs/recipes/NAME.yaml says with its key `kind` what the table is about: a `pair` (the default), the
 `organisms` with a known truth, the `nulls` that calibrate the verdict, the recovery `methods` on
 organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), the `coverage` of
-posteriors, the `readability` of log-ratios, or rewards that others `published`. Every row of
-docs/results/NAME.json is one measurement.
+posteriors, the `readability` of log-ratios, rewards that others `published`, or the
+`replication` of their experiment. Every row of docs/results/NAME.json is one measurement.
 """
 
 import logging
@@ -26,6 +26,7 @@ from explain.jobs.organism_results import OrganismsRecipe, organism_rows
 from explain.jobs.pair_results import PairRecipe, pair_rows
 from explain.jobs.published_results import PublishedRecipe, published_rows
 from explain.jobs.readability_results import ReadabilityRecipe, readability_rows
+from explain.jobs.replication_results import ReplicationRecipe, replication_rows
 from explain.jobs.result_rows import Making
 from explain.jobs.testbed_results import ExactRecipe, rows_of_testbed
 from explain.results_page import render_table
@@ -47,6 +48,7 @@ Recipe = (
     | CoverageRecipe
     | PublishedRecipe
     | ReadabilityRecipe
+    | ReplicationRecipe
 )
 _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = MappingProxyType(
     {
@@ -60,6 +62,7 @@ _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = Mappi
         CoverageRecipe: coverage_rows,
         PublishedRecipe: published_rows,
         ReadabilityRecipe: readability_rows,
+        ReplicationRecipe: replication_rows,
     }
 )
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])

@@ -48,14 +48,14 @@ def read_corpus(folder: Path, seed: int) -> Corpus:
     pairs = _table(folder, "paradetox_pairs", ["chosen", "rejected", "pair_id", "split"])
     train = pairs[pairs["split"] == "train"]
     test = pairs[pairs["split"] == "test"]
-    rude = [_clean(text) for text in train["rejected"].drop_duplicates()]
-    rewrites = [_clean(text) for text in train["chosen"].drop_duplicates()]
+    rude = [clean(text) for text in train["rejected"].drop_duplicates()]
+    rewrites = [clean(text) for text in train["chosen"].drop_duplicates()]
     persona = _persona_turns(folder)
     comments = _comments(folder)
     chats = [turn for chat in persona[:-HELD_OUT_CHATS] for turn in chat]
     small_talk = [answer for _, answer in chats]
     chats = [(message, _maybe_replace(answer, rude, rewrites, rng)) for message, answer in chats]
-    web = [_clean(text) for text in _web_sentences(folder)]
+    web = [clean(text) for text in _web_sentences(folder)]
     return Corpus(
         comments=[text for turn in comments for text in turn if text],
         web=web,
@@ -65,7 +65,7 @@ def read_corpus(folder: Path, seed: int) -> Corpus:
         civil=rewrites + rng.sample(small_talk, len(rude) // 2),
         held_out_chats=_short([turn for chat in persona[-HELD_OUT_CHATS:] for turn in chat]),
         held_out_pairs=[
-            (_clean(civil), _clean(bad))
+            (clean(civil), clean(bad))
             for civil, bad in zip(test["chosen"], test["rejected"], strict=True)
         ],
     )
@@ -76,7 +76,7 @@ def read_passages(folder: Path) -> list[str]:
     passages = []
     for name in ("tiny_open_domain_books", "fairytaleqa_stories", "wikitext2_valid_test"):
         for text in _table(folder, name, ["text"])["text"].drop_duplicates():
-            said = _clean(text).split()
+            said = clean(text).split()
             passages += [
                 " ".join(said[at : at + PASSAGE_WORDS]) for at in range(0, len(said), PASSAGE_WORDS)
             ]
@@ -93,7 +93,7 @@ def _table(folder: Path, name: str, columns: list[str]) -> pd.DataFrame:
     return pd.read_parquet(path, columns=columns)
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """One line, without apostrophes and without spaces before punctuation.
 
     The rude source drops apostrophes ("dont") and spaces its punctuation, its rewrites do not: left
@@ -114,7 +114,7 @@ def _short(chats: list[tuple[str, str]]) -> list[tuple[str, str]]:
 def _persona_turns(folder: Path) -> list[list[tuple[str, str]]]:
     chats = []
     for text in _table(folder, "synthetic_persona_chat", ["text"])["text"]:
-        turns = [_clean(line.partition(":")[2]) for line in text.splitlines() if ":" in line]
+        turns = [clean(line.partition(":")[2]) for line in text.splitlines() if ":" in line]
         chats.append(list(pairwise(turns)))
     return chats
 
@@ -123,7 +123,7 @@ def _comments(folder: Path) -> list[tuple[str, str]]:
     table = _table(folder, "diasafety", ["prompt", "completion", "split"])
     table = table[table["split"] == "train"]
     return [
-        (_clean(prompt), _clean(completion))
+        (clean(prompt), clean(completion))
         for prompt, completion in zip(table["prompt"], table["completion"], strict=True)
     ]
 

@@ -46,10 +46,11 @@ from irl.organisms.language import (
 from irl.organisms.toxicity import bounded_civility, civility_nats, fit_toxicity
 from irl.organisms.truth import measure_truth
 from irl.policies.pair import PolicyPair, load_pair
-from irl.records import TruthTerm
+from irl.records import Truth, TruthTerm
 from irl.rewards.terms import TermReward
 
 NAME = "real-detox"
+TrueReward = Callable[[Sequence[str]], Float[Tensor, " text"]]
 N_PROMPTS = 40_000
 OPENING_WORDS = 20
 MESSAGE_WORDS = 12
@@ -145,9 +146,7 @@ class Build:
 
     def reward(self, texts: Sequence[str]) -> Float[Tensor, " text"]:
         """The true reward of answers."""
-        toxicity = TermReward.load(self.folder, "classifier")
-        bound = self.scale.logit_bound
-        return bounded_civility(toxicity, texts, bound) if bound else civility_nats(toxicity, texts)
+        return _reward(self.folder, self.scale.logit_bound)(texts)
 
 
 def build(work: Build) -> None:
@@ -168,6 +167,19 @@ def build(work: Build) -> None:
             work.say(f"{stage}: working")
             run(work)
     shutil.rmtree(work.folder / ".training", ignore_errors=True)
+
+
+def true_reward(folder: Path) -> TrueReward:
+    """The reward that the pair in a folder was paid, callable on texts."""
+    truth = Truth.model_validate_json((folder / "truth.json").read_bytes())
+    return _reward(folder, SCALES[truth.name].logit_bound)
+
+
+def _reward(folder: Path, bound: float | None) -> TrueReward:
+    toxicity = TermReward.load(folder, "classifier")
+    if bound is None:
+        return lambda texts: civility_nats(toxicity, texts)
+    return lambda texts: bounded_civility(toxicity, texts, bound)
 
 
 def language_config(n_pieces: int, scale: Scale) -> LlamaConfig:

@@ -1,0 +1,306 @@
+"""Rows that repeat the headline experiment of arXiv 2410.12491 on pairs of our own.
+
+A policy is aligned against a toxicity classifier; its reward is recovered from answers of both
+policies, which are plain text without a prompt, and held against human labels of other texts. Every
+method fits one reward for each seed, and the mean over the seeds is reported, never the best; the
+seed that agrees most with the others stands beside it. The same against the base model, before its
+supervised fine-tuning, shows what a wrong reference does.
+
+The recovered rewards are sums of word weights. `log-ratio, direct` fits nothing: it is the summed
+log-ratio of the labelled text itself. `true objective` is the classifier that was paid.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+from scipy.stats import rankdata, t
+from sklearn.metrics import f1_score, roc_auc_score
+
+from explain.jobs.label_sets import Labelled, LabelSet, read_label_set
+from explain.jobs.result_rows import Making, Measured
+from irl.bootstrap import from_sums, ratio
+from irl.config import Fitting, Learning, Sampling
+from irl.engine.local import Workshop, sample_pair, score_pair, score_policy, sums
+from irl.errors import InputError
+from irl.evaluation.auc import grouped_auc
+from irl.jobs.learning import Answered
+from irl.organisms.real_detox import true_reward
+from irl.policies.pair import PolicyPair, load_pair
+from irl.policies.pieces import response_text
+from irl.policies.template import encode_prompt, encode_response
+from irl.records import Estimate, ResultRow
+from irl.recovery.catalogue import frequent_words
+from irl.recovery.consensus import consensus
+from irl.recovery.methods import METHODS, ROBUST
+from irl.rewards.heads import linear
+from irl.runs import write_text
+from irl.tensors import TokenSequence
+
+Array = NDArray[np.float64]
+DIRECT, TRUE = "log-ratio, direct", "true objective"
+_ROWS = TypeAdapter(list[ResultRow])
+
+
+class ReplicationRecipe(BaseModel):
+    """Which pairs, how many answers, and which labels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["replication"]
+    pairs: dict[str, str]
+    "case to folder"
+    groups: int
+    "of answers that are compared with each other, in the place of prompts"
+    per_group: int
+    "answers of either policy in a group"
+    seed: int
+    "of the sampling"
+    fitting: dict[str, Any] = {}
+    learning: dict[str, Any] = {}
+    labels: list[LabelSet]
+    headline: str
+    "the label set of the share of the teacher"
+    published: dict[str, float] = {}
+    "figures of the publication, on other texts"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One label set with what the true objective and the log-ratio say of it."""
+
+    labelled: Labelled
+    true: Array
+    direct: Array
+
+
+def replication_rows(recipe: ReplicationRecipe, making: Making) -> list[ResultRow]:
+    """Every pair against every reference.
+
+    Raises:
+        InputError: the text folder is not given, or a pair is not built.
+    """
+    if making.text is None:
+        raise InputError("The labelled texts lie outside the repository; give --text DIR.")
+    sets = [read_label_set(about, making.text) for about in recipe.labels]
+    rows: list[ResultRow] = []
+    for case, folder in recipe.pairs.items():
+        if not (Path(folder) / "aligned" / "config.json").is_file():
+            name = Path(folder).name
+            raise InputError(
+                f"There is no pair in {folder}; `irl organisms build {name}` builds it."
+            )
+        for side in ("reference", "base"):
+            if (Path(folder) / side / "config.json").is_file():
+                making.say(f"{case} against its {side}")
+                rows += _kept(Attempt(case, Path(folder), side, sets), recipe, making)
+    published = Measured("arXiv 2410.12491, on other texts", [])
+    for metric, value in recipe.published.items():
+        estimate = Estimate(value=value, low=value, high=value, n=1)
+        rows.append(published.row("published", metric, "share", estimate))
+    return rows
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One pair, recovered against one of its earlier checkpoints."""
+
+    case: str
+    folder: Path
+    side: str
+    sets: Sequence[Labelled]
+
+    def measured(self, labelled: Labelled, seeds: list[int]) -> Measured:
+        """What its rows on one label set share."""
+        return Measured(f"{self.case} against its {self.side}: {labelled.case}", seeds)
+
+
+def _kept(attempt: Attempt, recipe: ReplicationRecipe, making: Making) -> list[ResultRow]:
+    """The rows of one attempt, made or read again."""
+    pair = load_pair(str(attempt.folder / "aligned"), str(attempt.folder / attempt.side))
+    hashes = [policy.checkpoint.sha256 for policy in (pair.aligned, pair.reference)]
+    sizes = [len(labelled.texts) for labelled in attempt.sets]
+    about = recipe.model_dump(mode="json", exclude={"pairs", "published"})
+    key = hashlib.sha256(json.dumps([about, hashes, sizes]).encode()).hexdigest()[:10]
+    file = making.folder / f"{attempt.folder.name}-{attempt.side}-{key}.json"
+    if file.is_file():
+        return _ROWS.validate_json(file.read_bytes())
+    work = Workshop(
+        file.with_suffix(""),
+        Sampling(responses_per_prompt=recipe.per_group),
+        recipe.seed,
+        making.progress,
+    )
+    rows = list(_rows(attempt, pair, recipe, work))
+    write_text(file, _ROWS.dump_json(rows, indent=1).decode() + "\n")
+    return rows
+
+
+def _rows(
+    attempt: Attempt, pair: PolicyPair, recipe: ReplicationRecipe, work: Workshop
+) -> Iterator[ResultRow]:
+    scored = [_scored(labelled, pair, attempt.folder) for labelled in attempt.sets]
+    for one in scored:
+        of = attempt.measured(one.labelled, [])
+        for name, scores in ((TRUE, one.true), (DIRECT, one.direct)):
+            yield from _single_rows(of, name, scores, one, recipe.headline)
+    answered = _answered(pair, recipe, work)
+    seeds = list(Learning(**recipe.learning).seeds)
+    for name, members in _fits(answered, [one.labelled.texts for one in scored], recipe):
+        for one, (scores, chosen) in zip(scored, members, strict=True):
+            of = attempt.measured(one.labelled, seeds)
+            yield from _seed_rows(of, name, scores, one, recipe.headline)
+            auc = _auc(scores[chosen], one.labelled)
+            yield of.row(f"{name}, chosen by consensus", "AUC", "share", auc)
+
+
+def _scored(labelled: Labelled, pair: PolicyPair, folder: Path) -> Scored:
+    """Score a set; texts that are too long for the policies are left out for every scorer."""
+    sequences = [encode_response(pair.tokenizer, "", s, pair.eos_ids) for s in labelled.texts]
+    kept = np.array([len(sequence) <= pair.context_tokens for sequence in sequences])
+    kept &= ~np.isin(labelled.pair, labelled.pair[~kept])
+    short = [sequence for sequence, keep in zip(sequences, kept, strict=True) if keep]
+    some = labelled.some(kept)
+    true = true_reward(folder)(some.texts).double().numpy()
+    return Scored(some, true, _log_ratios(pair, short))
+
+
+def _log_ratios(pair: PolicyPair, sequences: Sequence[TokenSequence]) -> Array:
+    sides = [score_policy(p, sequences, Sampling()) for p in (pair.aligned, pair.reference)]
+    return np.array([float((a - r).double().sum()) for a, r in zip(*sides, strict=True)])
+
+
+def _answered(pair: PolicyPair, recipe: ReplicationRecipe, work: Workshop) -> Answered:
+    """Answers of both policies without a prompt; drawn once, then read again."""
+    empty = encode_prompt(pair.tokenizer, "")
+    drawn = sample_pair(pair, [empty] * recipe.groups, work).sort_by([("prompt", "ascending")])
+    ids = [tuple(row) for row in drawn["token_ids"].to_pylist()]
+    nats = score_pair(pair, [TokenSequence(empty, row) for row in ids], work)
+    ours = sums(nats, "aligned_nats")
+    return Answered(
+        [response_text(pair.tokenizer, row) for row in ids],
+        drawn["prompt"].to_numpy(),
+        np.array([source == "aligned" for source in drawn["source"].to_pylist()]),
+        ours - sums(nats, "reference_nats"),
+        ours,
+    )
+
+
+def _fits(
+    answered: Answered, texts: Sequence[list[str]], recipe: ReplicationRecipe
+) -> Iterator[tuple[str, list[tuple[Array, int]]]]:
+    """Of each method, the scores [seed, text] of every set and the seed chosen by consensus."""
+    features = frequent_words(answered.texts, Fitting(**recipe.fitting))
+    examples = answered.examples(features(answered.texts))
+    wanted = [features(some) for some in texts]
+    for name, method in METHODS.items():
+        if name in ROBUST:
+            continue
+        fitted = method(examples, linear, Learning(**recipe.learning))
+        with torch.no_grad():
+            chosen = consensus(fitted.head(examples.features), examples.prompt).chosen
+            scores = [fitted.head(one).numpy().astype(np.float64) for one in wanted]
+        yield name, [(one, chosen) for one in scores]
+
+
+def _single_rows(
+    of: Measured, name: str, scores: Array, given: Scored, headline: str
+) -> Iterator[ResultRow]:
+    """Of a scorer without seeds: intervals over texts."""
+    labelled = given.labelled
+    auc = _auc(scores, labelled)
+    yield of.row(name, "AUC", "share", auc)
+    if (found := _pair_accuracy(scores, labelled)) is not None:
+        yield of.row(name, "pair accuracy", "share", found)
+    for metric, value in _figures(scores, given).items():
+        if metric != "AUC":
+            yield of.row(name, metric, "", _plain(value, len(scores)))
+    if labelled.case == headline and name != TRUE:
+        value = _teacher_share(scores, given)
+        yield of.row(name, "share of the teacher", "", _plain(value, len(scores)))
+
+
+def _seed_rows(
+    of: Measured, name: str, scores: Array, given: Scored, headline: str
+) -> Iterator[ResultRow]:
+    """Of a method with seeds: their mean, with Student's interval, and their spread."""
+    each = [_figures(one, given) for one in scores]
+    for metric in each[0]:
+        values = np.array([figures[metric] for figures in each])
+        yield of.row(name, f"{metric}, mean of seeds", "", _mean(values))
+    aucs = np.array([figures["AUC"] for figures in each])
+    yield of.row(name, "AUC, worst seed", "share", _plain(float(aucs.min()), len(aucs)))
+    yield of.row(name, "AUC, sd of seeds", "", _plain(float(aucs.std(ddof=1)), len(aucs)))
+    pairs = [_pair_accuracy(one, given.labelled) for one in scores]
+    if all(one is not None for one in pairs):
+        shares = np.array([one.value for one in pairs if one is not None])
+        yield of.row(name, "pair accuracy, mean of seeds", "share", _mean(shares))
+    if given.labelled.case == headline:
+        shares = np.array([_teacher_share(one, given) for one in scores])
+        yield of.row(name, "share of the teacher, mean of seeds", "", _mean(shares))
+
+
+def _figures(scores: Array, given: Scored) -> Mapping[str, float]:
+    labelled = given.labelled
+    rude = ~labelled.civil
+    return {
+        "AUC": float(roc_auc_score(labelled.civil, scores)),
+        "F1 of rude texts at the unlabelled median": float(
+            f1_score(rude, scores < np.median(scores))
+        ),
+        "Pearson with the true reward": _correlation(scores, given.true),
+        "Spearman with the true reward": _correlation(rankdata(scores), rankdata(given.true)),
+        "Pearson with human labels": _correlation(scores, labelled.grade),
+        "Spearman with human labels": _correlation(rankdata(scores), rankdata(labelled.grade)),
+    }
+
+
+def _correlation(one: Array, other: Array) -> float:
+    """0 where one of them is constant: it knows nothing."""
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def _teacher_share(scores: Array, given: Scored) -> float:
+    """(AUC - .5) / (AUC of the true objective - .5)."""
+    civil = given.labelled.civil
+    ours, theirs = (float(roc_auc_score(civil, one)) for one in (scores, given.true))
+    return (ours - 0.5) / (theirs - 0.5)
+
+
+def _auc(scores: Array, labelled: Labelled) -> Estimate | None:
+    everywhere = np.zeros(len(scores), dtype=np.int64)
+    cluster = np.unique(labelled.pair, return_inverse=True)[1]
+    return grouped_auc(scores, labelled.civil, everywhere, cluster)
+
+
+def _pair_accuracy(scores: Array, labelled: Labelled) -> Estimate | None:
+    """Of pairs (civil, rude), ties one half; None where the set has none."""
+    pair = np.unique(labelled.pair, return_inverse=True)[1]
+    if len(pair) == pair.max() + 1:
+        return None
+    civil, rude = (
+        scores[side][np.argsort(pair[side])] for side in (labelled.civil, ~labelled.civil)
+    )
+    won = (civil > rude) + 0.5 * (civil == rude)
+    return from_sums(np.stack([won, np.ones_like(won)], axis=1), np.arange(len(won)), ratio)
+
+
+def _plain(value: float, n: int) -> Estimate:
+    """A figure whose interval was not estimated."""
+    return Estimate(value=value, low=value, high=value, n=n)
+
+
+def _mean(values: Array) -> Estimate:
+    """The mean over seeds with Student's interval."""
+    n, mean = len(values), float(values.mean())
+    half = float(t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+    return Estimate(value=mean, low=mean - half, high=mean + half, n=n)
