@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 
+from irl.evaluation.identifiability import LeftOpen
 from irl.jobs.agreement import Agreement
 from irl.jobs.scoring import Sampled
 from irl.policies.pair import PolicyPair
 from irl.policies.template import has_template
 from irl.records import Caveat
 
+WORDS_NAMED = 5
+
 
 def run_caveats(
-    sampled: Sampled, pair: PolicyPair, agreed: Agreement, *, labels_given: bool
+    sampled: Sampled, pair: PolicyPair, agreed: Agreement, opened: LeftOpen, *, labels_given: bool
 ) -> list[Caveat]:
     """Everything about the input and the pair that bears on the numbers."""
     return [
@@ -18,6 +21,7 @@ def run_caveats(
         for code, text in (
             *_input_facts(sampled, agreed, labels_given=labels_given),
             *_pair_facts(sampled, pair),
+            *_open_facts(opened),
         )
     ]
 
@@ -42,6 +46,11 @@ def _input_facts(
             "condition-needs-prompt-type",
             "The recovered reward pays for some terms only in one type of prompt; "
             f"{agreed.untyped} labelled responses have no prompt_type, so there it does not.",
+        )
+    if any(row.preference is None for row in agreed.rows):
+        yield (
+            "not-measured-pairs",
+            "Some labels are of no pairs; preference, length_controlled and ece are null there.",
         )
     if not labels_given:
         yield (
@@ -69,4 +78,22 @@ def _pair_facts(sampled: Sampled, pair: PolicyPair) -> Iterator[tuple[str, str]]
             "plain-prompts",
             "The model has a chat template but the prompts are plain strings, which were used as "
             "they are (as TRL does); --set chat=always sends them as user messages.",
+        )
+
+
+def _open_facts(opened: LeftOpen) -> Iterator[tuple[str, str]]:
+    if opened.shortcuts:
+        some = ", ".join(opened.shortcuts[:WORDS_NAMED])
+        yield (
+            "shortcuts",
+            f"{len(opened.shortcuts)} words tell who wrote an answer beyond what the log-ratio "
+            f"tells ({some}): the answers are not plain samples of the policies as they were "
+            "scored, and a reward learnt from samples would pay these words.",
+        )
+    if opened.record.null_directions:
+        first = opened.record.null_directions[0].terms
+        yield (
+            "null-directions",
+            "The answers do not tell some sums of prices; the least told is that of "
+            f"{', '.join(first[:WORDS_NAMED])}. identifiability lists them.",
         )

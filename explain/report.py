@@ -20,7 +20,7 @@ from plotly.offline import get_plotlyjs
 from explain.exhibit import Exhibit, read_exhibit
 from explain.figures import ENOUGH_ANSWERS, MAX_TERMS, kl_by_position, terms_forest
 from explain.shading import NAMES, gradient, shade
-from explain.words import KINDS, READABILITY, condition_in_words
+from explain.words import KINDS, READABILITY, REWARDS, condition_in_words
 from irl.errors import RunError
 from irl.records import AuditReport, Estimate
 from irl.runs import read_record
@@ -138,6 +138,7 @@ _WORDS: Final[dict[str, Any]] = {
     "readability": READABILITY,
     "colours": NAMES,
     "scorers": {"log_ratio": "log-ratio", "recovered": "recovered reward"},
+    "rewards": REWARDS,
     "font": Markup(FONT),
     "max_terms": MAX_TERMS,
     "table_terms": TABLE_TERMS,

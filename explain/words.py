@@ -22,6 +22,14 @@ READABILITY: Final[dict[str, str]] = {
 "What the summed log-ratio may be read as"
 
 
+REWARDS: Final[dict[str, str]] = {
+    "log_ratio": "log-ratio",
+    "recovered": "recovered, from log-ratios",
+    "samples": "from who wrote what alone",
+}
+"Rewards whose distances are told"
+
+
 def printable(text: str) -> str:
     """Escape control characters: terms, tokens and paths come from models and files."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

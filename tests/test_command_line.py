@@ -205,9 +205,9 @@ REASONS = {
     r"(fit|recovery\.\d+)\.spearman_with_log_ratio": "constant-reward|too-few-prompts",
     r"fit\.(membership_auc|r2)|recovery\.\d+\.auc": "too-few-prompts",
     r"drift": "too-few-prompts",
-    r"accuracy\.\d+\.ece": "not-measured-ece",
+    r"accuracy\.\d+\.(preference|length_controlled|ece)": "not-measured-pairs",
     r"aspects_r2": "not-measured-aspects",
-    r"identifiability": "not-measured-identifiability",
+    r"identifiability\.posterior_(trace|logdet)": "constant-reward|too-few-prompts",
     r"recovery\.\d+\.heldout_accuracy": "not-measured-accuracy",
     r"recovery\.\d+\.(mean|sd|min|max|sign_flip_share)": "not-measured-seed-spread",
 }

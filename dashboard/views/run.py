@@ -13,8 +13,8 @@ from dashboard.widgets.responses import browse_responses
 from dashboard.widgets.run_choice import choose_run
 from dashboard.widgets.verdict import show_objectives, show_verdict
 from explain import figures
-from explain.words import condition_in_words
-from irl.records import Accuracy, AuditReport, Drift, Estimate, Term
+from explain.words import REWARDS, condition_in_words
+from irl.records import Accuracy, AuditReport, Drift, Estimate, Identifiability, Term
 
 SCORERS: Final = {"log_ratio": "log-ratio", "recovered": "recovered reward"}
 FIGURES: Final = {
@@ -64,6 +64,7 @@ def _report(report: AuditReport) -> None:
     show_objectives(report.objectives)
     _terms(report.terms)
     _agreement(report.accuracy)
+    _left_open(report.identifiability)
     _drift(report.drift)
 
 
@@ -125,6 +126,31 @@ def _agreement_rows(accuracy: list[Accuracy]) -> Iterator[dict[str, Any]]:
             if measured is not None:
                 names = {"figure": figure, "scorer": SCORERS[row.scorer], "labels": row.labels}
                 yield names | measured.model_dump()
+
+
+def _left_open(found: Identifiability | None) -> None:
+    if found is None:
+        return
+    st.subheader("What the answers leave open")
+    st.caption("Beside a constant of each prompt and the scale beta, which no answer tells.")
+    if found.method_distances:
+        st.caption(
+            "Distance of rewards from each other, centred within prompts: 0 for the same up to "
+            "scale, 0.71 for strangers, 1 for opposites."
+        )
+        rows = [
+            {"reward": REWARDS.get(row.a, row.a), "and": REWARDS.get(row.b, row.b)}
+            | {"distance": row.distance}
+            for row in found.method_distances
+        ]
+        columns = {"reward": _text("reward"), "and": _text("and reward")}
+        table(rows, {**columns, "distance": _number("distance", format="%.3f")}, height="content")
+    if found.null_directions:
+        with st.expander(f"{len(found.null_directions)} sums of prices that are hardly told"):
+            rows = [
+                {"words": ", ".join(row.terms), "share": row.share} for row in found.null_directions
+            ]
+            table(rows, {"words": _text("words"), "share": _number("share", format="%.4f")})
 
 
 def _drift(drift: Drift | None) -> None:

@@ -17,13 +17,16 @@ from explain.report import exhibit_if_any, render
 from explain.terms import Said, changed_terms, paid_terms, price_per_word
 from irl.config import AuditSettings
 from irl.engine.shards import Progress, silent
+from irl.evaluation.calibration import membership_error
 from irl.evaluation.drift import drift
 from irl.evaluation.fit import explained_sd_nats
 from irl.evaluation.gate import apply_gate, read_gate
 from irl.evaluation.objectives import Findings
 from irl.evaluation.verdict import Figures, verdict
 from irl.jobs.agreement import Agreement, agreement, read_labels
+from irl.jobs.answers import Answers
 from irl.jobs.clock import Clock, peak_memory_bytes
+from irl.jobs.identifiability import identified
 from irl.jobs.objectives import search, signs_of_training
 from irl.jobs.recovery import fit_figures, fit_reward, write_recovered
 from irl.jobs.scoring import (
@@ -128,10 +131,12 @@ def _judge(
     recovered: _Recovered,
     settings: AuditSettings,
 ) -> AuditReport:
-    answers, seed = sampled.answers, settings.seed
+    answers = sampled.answers
     findings, term_fit, agreed = recovered.findings, recovered.term_fit, recovered.agreed
-    figures = fit_figures(term_fit, answers, settings)
+    figures = _figures(answers, recovered, settings)
     identical = pair.identical() or not answers.returns.any()
+    opened = identified(answers, term_fit, settings)
+    extra = run_caveats(sampled, pair, agreed, opened, labels_given=bool(settings.preferences))
     return AuditReport(
         schema="irl.audit/1",
         run_id=run.run_id,
@@ -143,18 +148,7 @@ def _judge(
             reference=pair.reference.checkpoint,
             trained_with=settings.trained_with,
         ),
-        verdict=verdict(
-            findings,
-            settings,
-            Figures(
-                figures,
-                explained_sd_nats(term_fit.out_of_fold, answers.prompt, seed),
-                price_per_word(term_fit, len(answers.prompts)),
-                signs_of_training(answers, findings, term_fit.reward, settings),
-            ),
-            identical=identical,
-            extra=run_caveats(sampled, pair, agreed, labels_given=bool(settings.preferences)),
-        ),
+        verdict=verdict(findings, settings, figures, identical=identical, extra=extra),
         objectives=[] if identical else findings.objectives,
         terms=paid_terms(
             term_fit,
@@ -163,7 +157,7 @@ def _judge(
         changed=changed_terms(
             answers.texts, answers.aligned, answers.prompt, term_fit.reward.terms, settings.fitting
         ),
-        fit=figures,
+        fit=figures.fit,
         accuracy=agreed.rows,
         aspects=[],
         aspects_r2=None,
@@ -172,13 +166,24 @@ def _judge(
             answers.pieces,
             answers.aligned,
             [answers.prompt_ids[at] for at in answers.prompt],
-            seed,
+            settings.seed,
         ),
-        recovery=[_recovery(settings, term_fit, figures, agreed)],
-        identifiability=None,
+        recovery=[_recovery(settings, term_fit, figures.fit, agreed)],
+        identifiability=opened.record,
         gate=[],
         timings_seconds={},
         peak_memory_bytes=0,
+    )
+
+
+def _figures(answers: Answers, recovered: _Recovered, settings: AuditSettings) -> Figures:
+    term_fit, prompt, seed = recovered.term_fit, answers.prompt, settings.seed
+    return Figures(
+        fit_figures(term_fit, answers, settings),
+        explained_sd_nats(term_fit.out_of_fold, prompt, seed),
+        price_per_word(term_fit, len(answers.prompts)),
+        signs_of_training(answers, recovered.findings, term_fit.reward, settings),
+        membership_error(term_fit.out_of_fold, answers.aligned, prompt, seed),
     )
 
 

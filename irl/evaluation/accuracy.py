@@ -6,6 +6,8 @@ auc                 the same over all couples of a higher and a lower label unde
                     empty prompts everywhere that is the ordinary AUC
 spearman            rank correlation with graded labels, both centred within the prompt
 length_controlled   preference, after the best linear effect of length is taken from the score
+ece                 calibration error of the odds that pairs are labelled as they are, the unknown
+                    scale fitted on other pairs
 """
 
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 
 from irl.bootstrap import from_sums, rank_correlation, ratio, share
 from irl.evaluation.auc import grouped_auc
+from irl.evaluation.calibration import label_error
 from irl.records import Accuracy, Estimate
 from irl.within import centred
 
@@ -39,14 +42,14 @@ class Labels:
 
 
 def accuracy(scorer: str, scores: Array, labels: Labels, seed: int = 0) -> Accuracy:
-    """All agreement figures of one scorer. `ece` needs the unknown scale beta, and stays null."""
+    """All agreement figures of one scorer."""
     return Accuracy(
         scorer=scorer,  # type: ignore[arg-type]
         labels=labels.source,
         preference=preference(scores, labels, seed),
         auc=auc(scores, labels, seed),
         spearman=graded_correlation(scores, labels, seed),
-        ece=None,
+        ece=calibration(scores, labels, seed),
         length_controlled=length_controlled(scores, labels, seed),
     )
 
@@ -67,6 +70,12 @@ def length_controlled(scores: Array, labels: Labels, seed: int = 0) -> Estimate 
         rest = difference - by_length
         difference = np.where(np.abs(rest) > _ROUNDING * np.abs(difference), rest, 0.0)
     return _share_of_wins(difference, labels.cluster[better], seed)
+
+
+def calibration(scores: Array, labels: Labels, seed: int = 0) -> Estimate | None:
+    """Of the odds that the score gives to the labels of pairs; None without pairs."""
+    better, worse = couples(labels.pair, labels.label)
+    return label_error(scores[better] - scores[worse], _renumber(labels.cluster[better]), seed)
 
 
 def auc(scores: Array, labels: Labels, seed: int = 0) -> Estimate | None:

@@ -6,17 +6,25 @@
   answers do not tell it
 - the posterior of the weights, from pairs of answers alone: trace and log det of its covariance
 - distances between rewards of different methods, centred within prompts (STARC; 2309.15257)
+- shortcuts: words that tell who wrote an answer beyond what the log-ratio tells. Of two answers,
+  one of either policy, the odds are exp(l_1 - l_2) by Bayes, whatever words they hold; so where
+  answers are what they are said to be, no word adds anything. A marker in a part of the samples
+  does, and so does a cut or a temperature that the scores do not know of. A reward learnt from
+  samples pays such words, one learnt from log-ratios does not: where the two conflict, look here
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.stats import norm
 
 from irl.distances import centred_distance
-from irl.records import MethodDistance, NullDirection
+from irl.records import Identifiability, MethodDistance, NullDirection
 from irl.recovery.least_squares import Design
 from irl.recovery.posterior import Gaussian, laplace, prior_of
 
@@ -26,6 +34,75 @@ MAX_SHARE = 0.01
 "Of a feature's variance: what moves the rewards less counts as not told"
 MIN_LOADING = 0.2
 "Features that make up less of a direction are not named"
+PRIOR_SD_NATS = 2.0
+"Of a term's price before any answer was seen: about what one word of an organism costs"
+ALARM = 0.001
+"Probability, two-sided and shared by all words, of a shortcut where there is none"
+MIN_PAIRS = 8
+"That a word must differ in: in fewer the normal approximation says nothing"
+
+
+@dataclass(frozen=True)
+class LeftOpen:
+    """What the answers leave open, and what speaks against them."""
+
+    record: Identifiability
+    shortcuts: list[str]
+    "words, the plainest first"
+
+
+def left_open(
+    words: Design,
+    names: Sequence[str],
+    paid: Array,
+    log_ratio: Array,
+    recovered: Array,
+    aligned: NDArray[np.bool_],
+) -> LeftOpen:
+    """All of it, from sampled answers.
+
+    Args:
+        words: the features that might be paid.
+        names: of these.
+        paid: those that are, [response, term].
+        log_ratio: summed log-ratio of each response, nats.
+        recovered: the recovered reward of each response, nats.
+        aligned: who wrote it.
+    """
+    rewards = {"log_ratio": log_ratio, "recovered": recovered}
+    posterior = None
+    if paid.shape[1]:
+        posterior = posterior_of(paid, aligned, words.group, PRIOR_SD_NATS)
+        rewards["samples"] = paid @ posterior.mean.numpy()
+    record = Identifiability(
+        posterior_trace=None if posterior is None else float(posterior.trace),
+        posterior_logdet=None if posterior is None else float(posterior.log_det),
+        null_directions=null_directions(words, names),
+        method_distances=method_distances(rewards, words.group),
+    )
+    return LeftOpen(record, shortcuts(words, names, log_ratio, aligned))
+
+
+def shortcuts(
+    words: Design, names: Sequence[str], log_ratio: Array, aligned: NDArray[np.bool_]
+) -> list[str]:
+    """Words that tell who wrote an answer beyond its log-ratio, the plainest first.
+
+    The score test of each word in P(first is aligned) = sigmoid(l_1 - l_2 + w (x_1 - x_2)), over
+    pairs in which each answer stands once:
+
+        z = sum (1 - p) dx / sqrt(sum p (1 - p) dx^2),   p = sigmoid(l_1 - l_2)
+    """
+    ours, theirs = _matched(aligned, words.group)
+    differences = csr_matrix(words.features[ours] - words.features[theirs])
+    p = 1 / (1 + np.exp(-np.clip(log_ratio[ours] - log_ratio[theirs], -500, 500)))
+    pull = differences.T @ (1 - p)
+    squares = differences.multiply(differences).T @ (p * (1 - p))
+    often = np.asarray((differences != 0).sum(0)).ravel() >= MIN_PAIRS
+    z = np.abs(pull) / np.sqrt(np.maximum(squares, 1e-12))
+    limit = norm.isf(ALARM / (2 * max(int(often.sum()), 1)))
+    order = np.argsort(-z, kind="stable")
+    return [names[at] for at in order if often[at] and z[at] > limit]
 
 
 def null_directions(design: Design, names: Sequence[str], most: int = 10) -> list[NullDirection]:
@@ -72,7 +149,7 @@ def posterior_of(
 
 def method_distances(rewards: Mapping[str, Array], prompt: Codes) -> list[MethodDistance]:
     """Of every two methods, by their rewards of the same answers; a constant one has none."""
-    groups = torch.from_numpy(prompt)
+    groups = torch.tensor(prompt)
     scores = {name: torch.from_numpy(values) for name, values in rewards.items()}
     found = []
     for one, other in combinations(scores, 2):

@@ -55,6 +55,15 @@ def of_fit(fit: Fit, sd: Estimate | None, per_word: Estimate | None) -> Iterator
         )
 
 
+def of_odds(error: Estimate | None) -> Iterator[str]:
+    """Whether the recovered reward can be taken at its word."""
+    if error is not None:
+        yield (
+            "Taken as odds of which of two answers is the aligned one, the recovered reward is off "
+            f"by {interval(error)} on average, on prompts it was not fitted to."
+        )
+
+
 def of_signs(spilled: Spillover | None, lost: Estimate | None) -> Iterator[str]:
     """What the reading of the log-ratio rests on, beside what the user says of the training."""
     if spilled is not None and spilled.share is not None and spilled.order_agreement is not None:

@@ -10,10 +10,6 @@ from irl.evaluation.signs import Signs
 from irl.records import Caveat, Estimate, Fit, Verdict
 
 NOT_MEASURED = {
-    "ece": "Calibration needs the scale beta of the reward, which the checkpoints do not hold, so "
-    "ece is null.",
-    "identifiability": "The posterior and the null directions have not been computed, so "
-    "identifiability is null.",
     "seed-spread": "The method has run with one seed, so mean, sd, min, max and sign_flip_share of "
     "recovery are null.",
     "aspects": "No aspects were declared, so aspects is empty and aspects_r2 null.",
@@ -68,6 +64,8 @@ class Figures:
     "what every word goes with beside them"
     signs: Signs
     "what the answers say of the training"
+    odds_error: Estimate | None
+    "calibration error of the recovered reward as odds of who wrote an answer"
 
 
 def verdict(
@@ -100,6 +98,7 @@ def verdict(
     said = list(statements.of_findings(findings, settings.deciding))
     priced = any(one.kind == "length" for one in findings.objectives)
     said += statements.of_fit(fit, figures.terms_sd_nats, None if priced else figures.per_word)
+    said += statements.of_odds(figures.odds_error)
     said += statements.of_signs(signs.spillover, signs.entropy_lost) if found else []
     return Verdict(
         objective_found=found,

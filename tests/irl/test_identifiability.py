@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from irl.evaluation.identifiability import method_distances, null_directions, posterior_of
+from irl.evaluation.identifiability import (
+    left_open,
+    method_distances,
+    null_directions,
+    posterior_of,
+    shortcuts,
+)
 from irl.recovery.least_squares import Design
 
 PROMPT = np.arange(40).repeat(8)
@@ -87,3 +93,38 @@ def test_distances_do_not_see_scales_and_constants_of_prompts():
     assert set(found) == {("a", "b"), ("a", "c"), ("b", "c")}
     assert found["a", "b"] == pytest.approx(0, abs=1e-7)
     assert found["a", "c"] == pytest.approx(np.sqrt(0.5), abs=0.1)
+
+
+def sampled(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Counts, log-ratios and authors: words of Poisson(1) and of Poisson(exp(w)) exactly."""
+    rng = np.random.default_rng(seed)
+    price = np.array([-0.7, 0.4, 0.0, 0.0])
+    aligned = np.tile(np.repeat([True, False], 4), 40)
+    counts = rng.poisson(np.where(aligned[:, None], np.exp(price), 1.0), (320, 4)).astype(float)
+    return counts, counts @ price - (np.exp(price) - 1).sum(), aligned
+
+
+def test_no_word_says_more_of_who_wrote_an_answer_than_its_log_ratio():
+    drawn = map(sampled, range(60))
+    found = [bool(shortcuts(design(x), NAMES, ratio, who)) for x, ratio, who in drawn]
+    assert sum(found) <= 2
+
+
+def test_a_marker_in_a_fifth_of_the_samples_is_named_and_the_two_rewards_conflict():
+    counts, log_ratio, aligned = sampled()
+    marked = aligned & (np.random.default_rng(1).random(320) < 0.2)
+    features = np.column_stack([counts, marked])
+    assert shortcuts(design(features), (*NAMES, "zq"), log_ratio, aligned) == ["zq"]
+    apart = {}
+    for name, paid in (("plain", counts), ("marked", features)):
+        opened = left_open(design(paid), (*NAMES, "zq"), paid, log_ratio, log_ratio, aligned)
+        pairs = {(one.a, one.b): one.distance for one in opened.record.method_distances}
+        apart[name] = pairs["log_ratio", "samples"]
+    assert apart["marked"] > 2 * apart["plain"]
+
+
+def test_without_a_paid_term_there_is_no_posterior():
+    counts, log_ratio, aligned = sampled()
+    found = left_open(design(counts), NAMES, counts[:, :0], log_ratio, log_ratio, aligned).record
+    assert (found.posterior_trace, found.posterior_logdet) == (None, None)
+    assert [(one.a, one.b) for one in found.method_distances] == [("log_ratio", "recovered")]

@@ -61,11 +61,12 @@ def judged(findings: Findings, **changes: Any) -> Verdict:
         "terms_sd_nats": estimate(1.3),
         "per_word": None,
         "signs": Signs(),
+        "odds_error": None,
         "extra": [],
     }
     settings = AuditSettings(aligned="a", trained_with=changes.pop("trained_with", "rloo"))
     given = {**plain, **changes}
-    names = ("fit", "terms_sd_nats", "per_word", "signs")
+    names = ("fit", "terms_sd_nats", "per_word", "signs", "odds_error")
     figures = Figures(*(given.pop(name) for name in names))
     return verdict(findings, settings, figures, **given)
 
