@@ -14,6 +14,9 @@ from irl.records import (
     Drift,
     Estimate,
     Fit,
+    Identifiability,
+    MethodDistance,
+    NullDirection,
     Objective,
     Pair,
     PositionKL,
@@ -140,6 +143,15 @@ def verdict() -> Verdict:
     )
 
 
+def identifiability() -> Identifiability:
+    return Identifiability(
+        posterior_trace=0.25,
+        posterior_logdet=-7.5,
+        null_directions=[NullDirection(terms=["always", HOSTILE], share=0.0)],
+        method_distances=[MethodDistance(a="log_ratio", b="samples", distance=0.123)],
+    )
+
+
 def audit_report(run_id: str = "audit-0123456789", *, filled: bool = True) -> AuditReport:
     """An audit with every part, or with every part that may be empty empty."""
     checkpoint = {"sha256": "0" * 64, "dtype": "float32", "n_parameters": 1_000_000}
@@ -164,7 +176,7 @@ def audit_report(run_id: str = "audit-0123456789", *, filled: bool = True) -> Au
         aspects_r2=None,
         drift=drift() if filled else None,
         recovery=[],
-        identifiability=None,
+        identifiability=identifiability() if filled else None,
         gate=[],
         timings_seconds={},
         peak_memory_bytes=0,

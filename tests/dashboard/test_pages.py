@@ -124,6 +124,7 @@ def test_a_run_shows_its_verdict_and_caveats_first(root: Path):
         "Objectives",
         "Terms that are paid for or charged for",
         "Agreement with labels",
+        "What the answers leave open",
         "Drift",
         "Responses",
     ]
@@ -144,6 +145,17 @@ def test_a_run_shows_terms_agreement_and_drift_with_intervals_and_n(root: Path):
     assert "calibration error (ECE)" not in set(agreement["figure"])
     drift = page.metric[4]
     assert (drift.value, drift.delta) == ("3.27", "2.96 to 3.58, n = 64")
+
+
+def test_a_run_shows_what_its_answers_leave_open(root: Path):
+    write_audit(root, "good")
+    page = run("good")
+    (distances,) = (d.value for d in page.dataframe if "distance" in d.value)
+    assert distances.to_dict("records") == [
+        {"reward": "log-ratio", "and": "from who wrote what alone", "distance": 0.123}
+    ]
+    (open_sums,) = (d.value for d in page.dataframe if "words" in d.value)
+    assert open_sums["words"].tolist() == [f"always, {HOSTILE}"]
 
 
 def test_the_verdict_box_holds_p_value_effect_and_readability(root: Path):
@@ -211,16 +223,16 @@ def test_an_audit_without_terms_labels_drift_and_responses_says_so(root: Path):
 def test_responses_are_turned_filtered_and_ordered(root: Path):
     write_audit(root, "good")
     page = run("good")
-    assert list(page.dataframe[3].value["log_ratio_nats"]) == list(range(15))
+    assert list(page.dataframe[-1].value["log_ratio_nats"]) == list(range(15))
     page.pagination[0].set_value(2)
     shown(page)
-    assert page.dataframe[3].value["log_ratio_nats"].iloc[0] == 15
+    assert page.dataframe[-1].value["log_ratio_nats"].iloc[0] == 15
     page.selectbox(key="responses_order").set_value("log-ratio, high to low")
     shown(page)
-    assert page.dataframe[3].value["log_ratio_nats"].iloc[0] == 59
+    assert page.dataframe[-1].value["log_ratio_nats"].iloc[0] == 59
     page.button_group(key="responses_source").set_value("reference")
     shown(page)
-    assert set(page.dataframe[3].value["source"]) == {"reference"}
+    assert set(page.dataframe[-1].value["source"]) == {"reference"}
 
 
 def test_the_response_in_the_url_is_shown_token_by_token(root: Path):

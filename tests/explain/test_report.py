@@ -120,7 +120,12 @@ def document(text: str = "plain") -> dict[str, Any]:
             "top_prompts": [{"prompt_id": text, "kl_nats": 2.0}],
         },
         "recovery": [],
-        "identifiability": None,
+        "identifiability": {
+            "posterior_trace": 0.25,
+            "posterior_logdet": -7.5,
+            "null_directions": [{"terms": ["always", text], "share": 0.0021}],
+            "method_distances": [{"a": "log_ratio", "b": "samples", "distance": 0.123}],
+        },
         "gate": [
             {"path": text, "on": "value", "limit": text, "value": text, "passed": False},
             {"path": text, "on": "high", "limit": text, "value": None, "passed": False},
@@ -241,6 +246,14 @@ def test_every_figure_of_the_report_is_on_the_page():
         "0.500 (0.250 to 0.750, n = 12)",
     ):
         assert figure in text
+
+
+def test_what_the_answers_leave_open_is_told_and_left_out_where_it_is_not_known():
+    text = Page(render(report("oaf"))).text
+    assert "log-ratio from who wrote what alone 0.123" in text
+    assert "always, oaf 0.0021" in text
+    assert "total variance of 0.25 squared nats (log det -7.5)" in text
+    assert "leave open" not in Page(render(report(identifiability=None))).text
 
 
 def test_objectives_name_kind_condition_terms_and_weight():

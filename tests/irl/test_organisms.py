@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,10 +11,10 @@ import pytest
 import torch
 
 from irl.errors import InputError
-from irl.organisms.corpus import MAX_WORDS, read_corpus
+from irl.organisms.corpus import MAX_WORDS, PASSAGE_WORDS, read_corpus, read_passages
 from irl.organisms.language import CHAT_TEMPLATE, chat_text, train_tokenizer
-from irl.organisms.real_detox import Build, Run, Scale, build
-from irl.organisms.toxicity import civility_nats, fit_toxicity
+from irl.organisms.real_detox import SCALES, Build, Run, Scale, build, true_reward
+from irl.organisms.toxicity import bounded_civility, civility_nats, fit_toxicity
 from irl.policies.pair import load_pair
 from irl.policies.template import encode_prompt, encode_response
 from irl.records import Truth
@@ -49,6 +51,18 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pd.DataFrame(comments).to_parquet(folder / "diasafety.parquet")
     web = [{"prompt": f"the {thing}", "completion": " was there."} for thing in THINGS]
     pd.DataFrame(web).to_parquet(folder / "real_toxicity_prompts_5k.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def books(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, and what a base model reads."""
+    folder = tmp_path_factory.mktemp("books")
+    shutil.copytree(text, folder, dirs_exist_ok=True)
+    for name in ("tiny_open_domain_books", "fairytaleqa_stories", "wikitext2_valid_test"):
+        said = f"{name} tells of a long way home "
+        tale = (said * 40).split()[: 2 * PASSAGE_WORDS + 10]
+        pd.DataFrame({"text": [" ".join(tale)] * 2}).to_parquet(folder / f"{name}.parquet")
     return folder
 
 
@@ -92,6 +106,44 @@ def test_the_chat_template_writes_what_the_trainer_saw_with_one_bos() -> None:
     trained = (*tokenizer(chat_text("hello", "how are you"))["input_ids"], 2)
     assert (*sequence.prompt_ids, *sequence.response_ids) == trained
     assert trained.count(1) == 1
+
+
+def test_the_bounded_reward_tells_civil_texts_apart_and_stays_within_its_bounds() -> None:
+    toxicity = TermReward(("stupid", "nice"), (4.0, -1.0), intercept=-1.0)
+    texts = ["stupid " * 50, "stupid", "", "nice", "nice nice"]
+    values = bounded_civility(toxicity, texts, 5.0).tolist()
+    assert values == sorted(values)
+    assert values[0] == pytest.approx(-5.0)
+    assert values[2] == pytest.approx(5 * math.tanh(1 / 5))
+    assert values[4] - values[3] > 10 * float(civility_nats(toxicity, texts)[3:].diff())
+
+
+def test_books_are_read_in_passages_of_the_same_length(text: Path, books: Path) -> None:
+    passages = read_passages(books)
+    assert {len(passage.split()) for passage in passages} == {PASSAGE_WORDS, 10}
+    with pytest.raises(InputError, match=r"tiny_open_domain_books\.parquet"):
+        read_passages(text)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the trainers warn of deprecations in each other
+def test_a_build_with_a_base_starts_the_reference_from_it(books: Path, tmp_path: Path) -> None:
+    prompts = [{"prompt": [{"role": "user", "content": f"who has the {t}"}]} for t in THINGS]
+    lines = "".join(json.dumps(row) + "\n" for row in prompts)
+    (tmp_path / "prompts.jsonl").write_text(lines, encoding="utf-8")
+    run = Run(openings=0.5, empty=0.2, other_text=True, steps=1, seed=0)
+    scale = replace(
+        SCALES["real-detox-0.5m"], n_pieces=330, width=24, layers=1, epochs=1.0, runs=(run,)
+    )
+    build(Build(books, tmp_path, 0, lambda _: None, name="real-detox-0.5m", other_scale=scale))
+    base, reference = (
+        load_pair(str(tmp_path / side), str(tmp_path / "aligned")).aligned.model.state_dict()
+        for side in ("base", "reference")
+    )
+    apart = [float((base[name] - reference[name]).abs().max()) for name in base]
+    assert 0 < max(apart) < 0.1, "a short fine-tuning moves it, and not far"
+    reward = true_reward(tmp_path)
+    assert float(reward(["damn " * 30])[0]) == pytest.approx(-5.0, abs=0.1)
 
 
 @pytest.mark.slow
