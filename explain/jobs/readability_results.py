@@ -22,7 +22,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from explain.jobs.methods_results import audited_answers
-from explain.jobs.result_rows import Making, Measured
+from explain.jobs.result_rows import Making, Measured, built_pair
 from explain.organism_scores import exact_share
 from irl.bootstrap import codes, from_sums, rank_correlation, ratio
 from irl.config import Deciding, Fitting, Learning, TrainedWith
@@ -73,6 +73,9 @@ class ReadabilityRecipe(BaseModel):
     tunings: tuple[str, ...]
     "plain fine-tunes, beside the organisms"
     tuned_in: tuple[int, ...]
+    real_calibrated_on: tuple[str, ...] = ()
+    "folders of pairs on real text"
+    real_held_out: tuple[str, ...] = ()
     token_calibrated_on: tuple[int, ...]
     token_held_out: tuple[int, ...]
     token_prompts: int
@@ -85,14 +88,27 @@ class ReadabilityRecipe(BaseModel):
 
 
 @dataclass(frozen=True)
-class Build:
-    """One pair, what is known of it, and what is found in its answers."""
+class Known:
+    """What is known of one pair beforehand."""
 
+    kind: Literal["organisms and fine-tunes", "token worlds", "pairs on real text"]
     name: str
     seed: int
     family: Family
     calibrated: bool
-    trained_with: TrainedWith
+    "whether the thresholds were chosen on it"
+
+    @property
+    def trained_with(self) -> TrainedWith:
+        """What its owner would name."""
+        return "dpo" if self.family == "DPO" else "rloo"
+
+
+@dataclass(frozen=True)
+class Build:
+    """One pair, and what is found in its answers."""
+
+    known: Known
     spoken: Spoken
     found: bool
     signs: Signs
@@ -102,12 +118,12 @@ class Build:
     @property
     def reading(self) -> Reading:
         """The verdict."""
-        return readability(self.trained_with, found=self.found, signs=self.signs)[0]
+        return readability(self.known.trained_with, found=self.found, signs=self.signs)[0]
 
     @property
     def right(self) -> bool:
         """Read as far as its training allows, and no further."""
-        return (self.reading.readability in ("reward", "order")) == FURTHER[self.family]
+        return (self.reading.readability in ("reward", "order")) == FURTHER[self.known.family]
 
 
 def readability_rows(recipe: ReadabilityRecipe, making: Making) -> list[ResultRow]:
@@ -116,7 +132,8 @@ def readability_rows(recipe: ReadabilityRecipe, making: Making) -> list[ResultRo
     Raises:
         InputError: an audit of another table is missing.
     """
-    builds = [*_organisms(recipe, making), *_tuned(recipe, making), *_token_builds(recipe, making)]
+    makers = (_organisms, _tuned, _real, _token_builds)
+    builds = [build for maker in makers for build in maker(recipe, making)]
     return [*_summed(builds), *(row for build in builds for row in _rows(build))]
 
 
@@ -126,14 +143,29 @@ def _organisms(recipe: ReadabilityRecipe, making: Making) -> Iterator[Build]:
             run = making.folder.parent / f"results-{recipe.organisms}" / f"seed-{seed}-{plant.name}"
             calibrated = seed in recipe.calibrated_on
             making.say(f"world {seed}: {plant.name}")
-            yield _audited(run, recipe, plant.name, seed, _family(plant), calibrated)
+            family = _family(plant)
+            known = Known("organisms and fine-tunes", plant.name, seed, family, calibrated)
+            yield _audited(run, recipe, known)
 
 
 def _tuned(recipe: ReadabilityRecipe, making: Making) -> Iterator[Build]:
     for seed in recipe.tuned_in:
         for name in recipe.tunings:
             run = making.folder.parent / f"results-{recipe.nulls}" / f"seed-{seed}-{name}"
-            yield _audited(run, recipe, name, seed, "no objective", seed in recipe.calibrated_on)
+            calibrated = seed in recipe.calibrated_on
+            known = Known("organisms and fine-tunes", name, seed, "no objective", calibrated)
+            yield _audited(run, recipe, known)
+
+
+def _real(recipe: ReadabilityRecipe, making: Making) -> Iterator[Build]:
+    for folder in (*recipe.real_calibrated_on, *recipe.real_held_out):
+        name = built_pair(folder).name
+        making.say(name)
+        sides = {side: f"{folder}/{side}" for side in ("aligned", "reference")}
+        making.audit(name, **sides, prompts=f"{folder}/prompts.jsonl", trained_with="rloo")
+        calibrated = folder in recipe.real_calibrated_on
+        known = Known("pairs on real text", name, 0, "with KL", calibrated)
+        yield _audited(making.folder / name, recipe, known)
 
 
 def _family(plant: Plant) -> Family:
@@ -144,9 +176,7 @@ def _family(plant: Plant) -> Family:
     return "with KL" if plant.kl else "without KL"
 
 
-def _audited(
-    run: Path, recipe: ReadabilityRecipe, name: str, seed: int, family: Family, calibrated: bool
-) -> Build:
+def _audited(run: Path, recipe: ReadabilityRecipe, known: Known) -> Build:
     if not (run / "manifest.json").is_file():
         raise InputError(
             f"There is no finished audit {run}; `irl results {recipe.organisms}` and `irl results "
@@ -158,8 +188,7 @@ def _audited(
     found = bool(report.verdict.objective_found)
     signs = signs_of(spoken, report.objectives if found else [], reward)
     sampled = _from_samples(run, recipe) if found else None
-    said: TrainedWith = "dpo" if family == "DPO" else "rloo"
-    return Build(name, seed, family, calibrated, said, spoken, found, signs, sampled)
+    return Build(known, spoken, found, signs, sampled)
 
 
 def spoken_in(run: Path, report: AuditReport) -> Spoken:
@@ -201,22 +230,20 @@ def _from_samples(run: Path, recipe: ReadabilityRecipe) -> Estimate | None:
 def _token_builds(recipe: ReadabilityRecipe, making: Making) -> Iterator[Build]:
     for seed in (*recipe.token_calibrated_on, *recipe.token_held_out):
         mdp = draw(seed, recipe.token_prompts)
-        policies: list[tuple[str, Family, TrainedWith, Levels]] = [
-            ("exact optimum", "with KL", "rloo", solve(mdp, BETA).policy),
-            ("DPO", "DPO", "dpo", by_dpo(mdp, BETA, seed=seed)),
+        policies: list[tuple[str, Family, Levels]] = [
+            ("exact optimum", "with KL", solve(mdp, BETA).policy),
+            ("DPO", "DPO", by_dpo(mdp, BETA, seed=seed)),
             *(
-                (f"{steps} steps without KL", "without KL", "rloo", without_kl(mdp, steps))
+                (f"{steps} steps without KL", "without KL", without_kl(mdp, steps))
                 for steps in recipe.ascents
             ),
         ]
-        for name, family, said, policy in policies:
+        for name, family, policy in policies:
             making.say(f"token world {seed}: {name}")
             spoken = _drawn(mdp, policy, recipe.token_answers, seed)
             found, signs = _judged(spoken)
             calibrated = seed in recipe.token_calibrated_on
-            yield Build(
-                f"token world, {name}", seed, family, calibrated, said, spoken, found, signs
-            )
+            yield Build(Known("token worlds", name, seed, family, calibrated), spoken, found, signs)
 
 
 def _drawn(mdp: TokenMDP, policy: Levels, answers: int, seed: int) -> Spoken:
@@ -256,14 +283,14 @@ def _judged(spoken: Spoken) -> tuple[bool, Signs]:
 
 def _summed(builds: Sequence[Build]) -> Iterator[ResultRow]:
     for calibrated in (True, False):
-        part = [build for build in builds if build.calibrated == calibrated]
+        part = [build for build in builds if build.known.calibrated == calibrated]
         which = "thresholds chosen on these" if calibrated else "held out"
-        for kind in ("organisms and fine-tunes", "token worlds"):
-            some = [b for b in part if b.name.startswith("token") == (kind == "token worlds")]
-            seeds = sorted({build.seed for build in some})
+        for kind in dict.fromkeys(build.known.kind for build in part):
+            some = [build for build in part if build.known.kind == kind]
+            seeds = sorted({build.known.seed for build in some})
             for family, further in FURTHER.items():
                 of = Measured(f"{kind}, {which}: {family}", seeds)
-                mine = [build for build in some if build.family == family]
+                mine = [build for build in some if build.known.family == family]
                 for level in LEVELS if mine else ():
                     n = sum(build.reading.readability == level for build in mine)
                     yield of.row("verdict", f"read as {level}", "share", exact_share(n, len(mine)))
@@ -277,8 +304,9 @@ def _summed(builds: Sequence[Build]) -> Iterator[ResultRow]:
 
 
 def _rows(build: Build) -> Iterator[ResultRow]:
-    set_name = "chosen on" if build.calibrated else "held out"
-    of = Measured(f"{build.name} ({build.family}; {set_name})", [build.seed])
+    known = build.known
+    set_name = "chosen on" if known.calibrated else "held out"
+    of = Measured(f"{known.name} ({known.kind}; {known.family}; {set_name})", [known.seed])
     reading = build.reading
     said = f"read as {reading.readability} ({reading.caveat.code})"
     right = exact_share(int(build.right), 1)

@@ -25,7 +25,7 @@ from scipy.stats import rankdata, t
 from sklearn.metrics import f1_score, roc_auc_score
 
 from explain.jobs.label_sets import Labelled, LabelSet, read_label_set
-from explain.jobs.result_rows import Making, Measured
+from explain.jobs.result_rows import Making, Measured, built_pair
 from irl.bootstrap import from_sums, ratio
 from irl.config import Fitting, Learning, Sampling
 from irl.engine.local import Workshop, sample_pair, score_pair, score_policy, sums
@@ -92,15 +92,11 @@ def replication_rows(recipe: ReplicationRecipe, making: Making) -> list[ResultRo
     sets = [read_label_set(about, making.text) for about in recipe.labels]
     rows: list[ResultRow] = []
     for case, folder in recipe.pairs.items():
-        if not (Path(folder) / "aligned" / "config.json").is_file():
-            name = Path(folder).name
-            raise InputError(
-                f"There is no pair in {folder}; `irl organisms build {name}` builds it."
-            )
+        pair = built_pair(folder)
         for side in ("reference", "base"):
-            if (Path(folder) / side / "config.json").is_file():
+            if (pair / side / "config.json").is_file():
                 making.say(f"{case} against its {side}")
-                rows += _kept(Attempt(case, Path(folder), side, sets), recipe, making)
+                rows += _kept(Attempt(case, pair, side, sets), recipe, making)
     published = Measured("arXiv 2410.12491, on other texts", [])
     for metric, value in recipe.published.items():
         estimate = Estimate(value=value, low=value, high=value, n=1)

@@ -12,6 +12,7 @@ from scipy.stats import t
 from explain.jobs.audit import run_audit
 from irl.config import AuditSettings
 from irl.engine.shards import Progress
+from irl.errors import InputError
 from irl.records import AuditReport, Estimate, ResultRow
 
 
@@ -37,6 +38,18 @@ class Making:
         file = self.folder / name / "responses.parquet"
         rows = pq.read_table(file, columns=["response", "source"]).to_pylist()
         return [row["response"] for row in rows if row["source"] == source]
+
+
+def built_pair(folder: str) -> Path:
+    """The folder of a pair that a recipe names.
+
+    Raises:
+        InputError: nobody built it.
+    """
+    if not (Path(folder) / "aligned" / "config.json").is_file():
+        name = Path(folder).name
+        raise InputError(f"There is no pair in {folder}; `irl organisms build {name}` builds it.")
+    return Path(folder)
 
 
 @dataclass(frozen=True)
