@@ -25,6 +25,7 @@ from scipy.stats import rankdata, t
 from sklearn.metrics import f1_score, roc_auc_score
 
 from explain.jobs.label_sets import Labelled, LabelSet, read_label_set
+from explain.jobs.replication_limits import limit_rows
 from explain.jobs.result_rows import Making, Measured, built_pair
 from irl.bootstrap import from_sums, ratio
 from irl.config import Fitting, Learning, Sampling
@@ -41,6 +42,7 @@ from irl.recovery.catalogue import frequent_words
 from irl.recovery.consensus import consensus
 from irl.recovery.methods import METHODS, ROBUST
 from irl.rewards.heads import linear
+from irl.rewards.terms import TermReward
 from irl.runs import write_text
 from irl.tensors import TokenSequence
 
@@ -65,6 +67,8 @@ class ReplicationRecipe(BaseModel):
     "of the sampling"
     fitting: dict[str, Any] = {}
     learning: dict[str, Any] = {}
+    ridge: tuple[float, ...] = (1.0,)
+    "penalties of the exact fits that tell what limits the share"
     labels: list[LabelSet]
     headline: str
     "the label set of the share of the teacher"
@@ -119,27 +123,45 @@ class Attempt:
 
 
 def _kept(attempt: Attempt, recipe: ReplicationRecipe, making: Making) -> list[ResultRow]:
-    """The rows of one attempt, made or read again."""
+    """The rows of one attempt, made or read again, part by part."""
     pair = load_pair(str(attempt.folder / "aligned"), str(attempt.folder / attempt.side))
     hashes = [policy.checkpoint.sha256 for policy in (pair.aligned, pair.reference)]
     sizes = [len(labelled.texts) for labelled in attempt.sets]
-    about = recipe.model_dump(mode="json", exclude={"pairs", "published"})
+    about = recipe.model_dump(mode="json", exclude={"pairs", "published", "ridge"})
     key = hashlib.sha256(json.dumps([about, hashes, sizes]).encode()).hexdigest()[:10]
-    file = making.folder / f"{attempt.folder.name}-{attempt.side}-{key}.json"
-    if file.is_file():
-        return _ROWS.validate_json(file.read_bytes())
-    work = Workshop(
-        file.with_suffix(""),
-        Sampling(responses_per_prompt=recipe.per_group),
-        recipe.seed,
-        making.progress,
-    )
-    rows = list(_rows(attempt, pair, recipe, work))
-    write_text(file, _ROWS.dump_json(rows, indent=1).decode() + "\n")
+    folder = making.folder / f"{attempt.folder.name}-{attempt.side}-{key}"
+    sampling = Sampling(responses_per_prompt=recipe.per_group)
+    work = Workshop(folder, sampling, recipe.seed, making.progress)
+    parts = {"": _method_rows} | ({"-limits": _limits} if attempt.side == "reference" else {})
+    rows: list[ResultRow] = []
+    for name, part in parts.items():
+        file = folder.with_name(f"{folder.name}{name}.json")
+        if not file.is_file():
+            found = list(part(attempt, pair, recipe, work))
+            write_text(file, _ROWS.dump_json(found, indent=1).decode() + "\n")
+        rows += _ROWS.validate_json(file.read_bytes())
     return rows
 
 
-def _rows(
+def _limits(
+    attempt: Attempt, pair: PolicyPair, recipe: ReplicationRecipe, work: Workshop
+) -> Iterator[ResultRow]:
+    """What limits the share of the teacher on the headline's label set."""
+    (labelled,) = (one for one in attempt.sets if one.case == recipe.headline)
+    scored = _scored(labelled, pair, attempt.folder)
+    answered = _answered(pair, recipe, work)
+    yield from limit_rows(
+        attempt.measured(labelled, list(Learning(**recipe.learning).seeds)),
+        answered,
+        true_reward(attempt.folder)(answered.texts).double().numpy(),
+        TermReward.load(attempt.folder, "classifier"),
+        scored.labelled.texts,
+        lambda scores: _teacher_share(scores, scored),
+        recipe.ridge,
+    )
+
+
+def _method_rows(
     attempt: Attempt, pair: PolicyPair, recipe: ReplicationRecipe, work: Workshop
 ) -> Iterator[ResultRow]:
     scored = [_scored(labelled, pair, attempt.folder) for labelled in attempt.sets]
