@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from irl.evaluation.identifiability import LeftOpen
+from irl.evaluation.identifiability import ALARM, LeftOpen
 from irl.jobs.agreement import Agreement
 from irl.jobs.scoring import Sampled
 from irl.policies.pair import PolicyPair
@@ -52,6 +52,12 @@ def _input_facts(
             "not-measured-pairs",
             "Some labels are of no pairs; preference, length_controlled and ece are null there.",
         )
+    if any(row.ece is None and row.preference is not None for row in agreed.rows):
+        yield (
+            "reversed-score",
+            "A score that ranks some of its labelled pairs in reverse has no odds to give, so ece "
+            "is null there.",
+        )
     if not labels_given:
         yield (
             "not-measured-accuracy",
@@ -86,14 +92,15 @@ def _open_facts(opened: LeftOpen) -> Iterator[tuple[str, str]]:
         some = ", ".join(opened.shortcuts[:WORDS_NAMED])
         yield (
             "shortcuts",
-            f"{len(opened.shortcuts)} words tell who wrote an answer beyond what the log-ratio "
-            f"tells ({some}): the answers are not plain samples of the policies as they were "
-            "scored, and a reward learnt from samples would pay these words.",
+            f"{len(opened.shortcuts)} features tell who wrote an answer beyond what the log-ratio "
+            f"tells ({some}), by a normal approximation at probability {ALARM:g}: the answers may "
+            "not be plain samples of the policies as they were scored, and a reward learnt from "
+            "samples would pay these.",
         )
     if opened.record.null_directions:
         first = opened.record.null_directions[0].terms
         yield (
             "null-directions",
-            "The answers do not tell some sums of prices; the least told is that of "
-            f"{', '.join(first[:WORDS_NAMED])}. identifiability lists them.",
+            "Some prices can be moved against each other at next to no change of the rewards; "
+            f"first of all those of {', '.join(first[:WORDS_NAMED])}. identifiability lists them.",
         )

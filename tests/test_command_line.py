@@ -205,7 +205,7 @@ REASONS = {
     r"(fit|recovery\.\d+)\.spearman_with_log_ratio": "constant-reward|too-few-prompts",
     r"fit\.(membership_auc|r2)|recovery\.\d+\.auc": "too-few-prompts",
     r"drift": "too-few-prompts",
-    r"accuracy\.\d+\.(preference|length_controlled|ece)": "not-measured-pairs",
+    r"accuracy\.\d+\.(preference|length_controlled|ece)": "not-measured-pairs|reversed-score",
     r"aspects_r2": "not-measured-aspects",
     r"identifiability\.posterior_(trace|logdet)": "constant-reward|too-few-prompts",
     r"recovery\.\d+\.heldout_accuracy": "not-measured-accuracy",

@@ -146,7 +146,9 @@ def _left_open(found: Identifiability | None) -> None:
         columns = {"reward": _text("reward"), "and": _text("and reward")}
         table(rows, {**columns, "distance": _number("distance", format="%.3f")}, height="content")
     if found.null_directions:
-        with st.expander(f"{len(found.null_directions)} sums of prices that are hardly told"):
+        with st.expander(
+            f"{len(found.null_directions)} combinations of prices that are hardly told"
+        ):
             rows = [
                 {"words": ", ".join(row.terms), "share": row.share} for row in found.null_directions
             ]

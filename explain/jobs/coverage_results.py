@@ -3,7 +3,8 @@
 Simulation-based calibration (Talts et al. 2018): weights are drawn from the prior, preferences from
 the weights, and the posterior of either should hold the weights 90 times of 100 in its 90 %
 intervals, with ranks that are uniform. Contraction stands beside it, in rounds whose posterior is
-the next prior, for true labels and for labels drawn by a coin: posteriors contract either way.
+the next prior, for true labels and for labels drawn by a coin, and beside the spread of refits to
+pairs drawn again: posteriors contract either way, and refits agree with them either way.
 """
 
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from irl.records import Estimate, ResultRow
 from irl.recovery.posterior import Gaussian, draws, laplace, mean_field, prior_of, rounds
 
 LEVEL = 0.9
+REFITS = 20
 VARIANCE = "total variance (prior 1 each)"
 COVERED = f"{LEVEL:.0%} intervals of a weight that cover"
 
@@ -115,9 +117,23 @@ def _contraction(
             name = f"laplace, {labels}, round {number} of {len(found)}"
             yield of.row(name, VARIANCE, "", _mean(one.trace))
             yield of.row(name, "log det of the covariance (prior 0)", "", _mean(one.log_det))
+        refitted = _refit_variance(given[: recipe.sampled], generator)
+        said = f"laplace, {labels}, {REFITS} refits to pairs drawn again"
+        yield of.row(said, VARIANCE, "", _mean(refitted))
         z = (weights - found[-1].mean) / found[-1].sd
         covered = (z.abs() < torch.special.ndtri(torch.tensor((1 + LEVEL) / 2))).double()
         yield of.row(f"laplace, {labels}, last round", COVERED, "share", _mean(covered.mean(1)))
+
+
+def _refit_variance(given: Tensor, generator: torch.Generator) -> Tensor:
+    """The sum of the variances of the weights over bootstrap refits, [simulation]."""
+    n, pairs, features = given.shape
+    means = []
+    for _ in range(REFITS):
+        at = torch.randint(pairs, (n, pairs), generator=generator)
+        again = given.gather(1, at[..., None].expand(-1, -1, features))
+        means.append(laplace(again, prior_of(features)).mean)
+    return torch.stack(means).var(0).sum(-1)
 
 
 def _mean(values: Tensor) -> Estimate | None:

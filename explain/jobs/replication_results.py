@@ -126,9 +126,10 @@ def _kept(attempt: Attempt, recipe: ReplicationRecipe, making: Making) -> list[R
     """The rows of one attempt, made or read again, part by part."""
     pair = load_pair(str(attempt.folder / "aligned"), str(attempt.folder / attempt.side))
     hashes = [policy.checkpoint.sha256 for policy in (pair.aligned, pair.reference)]
-    sizes = [len(labelled.texts) for labelled in attempt.sets]
-    about = recipe.model_dump(mode="json", exclude={"pairs", "published", "ridge"})
-    key = hashlib.sha256(json.dumps([about, hashes, sizes]).encode()).hexdigest()[:10]
+    labels = [[one.texts, one.grade.tolist(), one.pair.tolist()] for one in attempt.sets]
+    about = recipe.model_dump(mode="json", exclude={"pairs", "published"})
+    asked = json.dumps([attempt.case, about, hashes, labels])
+    key = hashlib.sha256(asked.encode()).hexdigest()[:10]
     folder = making.folder / f"{attempt.folder.name}-{attempt.side}-{key}"
     sampling = Sampling(responses_per_prompt=recipe.per_group)
     work = Workshop(folder, sampling, recipe.seed, making.progress)

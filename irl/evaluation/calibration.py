@@ -11,7 +11,9 @@ The error is the expected calibration error in ten bins of as many pairs, every 
 
     sum_b n_b / n |mean outcome in b - mean probability in b|
 
-Chance alone makes it about sqrt(bins / (2 pi n)): with few pairs it looks worse than it is.
+Chance alone makes it about sqrt(bins / (4 pi n)) for n pairs of even odds: with few pairs it looks
+worse than it is. A score that gives every pair even odds is calibrated and knows nothing, so it has
+no figure.
 """
 
 import numpy as np
@@ -25,6 +27,8 @@ Codes = NDArray[np.int64]
 BINS = 10
 FOLDS = 5
 _STEPS = 50
+_NO_ODDS = 1e-9
+"A scale that bisection cannot tell from 0"
 _MAX_ODDS = 30.0
 "Nats: beyond, probabilities are 0 or 1 in double precision"
 
@@ -33,6 +37,8 @@ def membership_error(
     reward: Array, aligned: NDArray[np.bool_], prompt: Codes, seed: int = 0
 ) -> Estimate | None:
     """Of the odds of who wrote which of two answers to a prompt; clusters are prompts.
+
+    None where the reward is the same for all answers to a prompt.
 
     Args:
         reward: of each response, nats, from a fit that had no part in its prompt.
@@ -46,13 +52,14 @@ def membership_error(
         ours, theirs = reward[here & aligned], reward[here & ~aligned]
         odds.append((ours[:, None] - theirs).ravel())
         cluster.append(np.full(odds[-1].size, number))
-    return _error(np.concatenate(odds), np.concatenate(cluster), seed)
+    pairs = np.concatenate(odds)
+    return _error(pairs, np.concatenate(cluster), seed) if pairs.any() else None
 
 
 def label_error(margins: Array, cluster: Codes, seed: int = 0) -> Estimate | None:
     """Of the odds that a pair is labelled as it is, the scale from other folds; None without pairs.
 
-    A score that ranks against its labels has scale 0, so it gives every pair even odds.
+    None as well where the score ranks against its labels on the other folds: it has no odds then.
 
     Args:
         margins: score of the better response less that of the worse, by the label, of each pair.
@@ -66,7 +73,10 @@ def label_error(margins: Array, cluster: Codes, seed: int = 0) -> Estimate | Non
         inside = cluster % FOLDS == fold
         if inside.all():
             return None
-        odds[inside] = _scale(margins[~inside]) * margins[inside]
+        scale = _scale(margins[~inside])
+        if not scale > _NO_ODDS:
+            return None
+        odds[inside] = scale * margins[inside]
     return _error(odds, cluster, seed)
 
 

@@ -1,11 +1,13 @@
 """What the answers leave open about a linear reward, beside the constant of each prompt.
 
-- null directions: sums of weights that could be moved at next to no change of any prediction. With
-  C the correlation matrix of the features within prompts, an eigenvector of eigenvalue e moves the
-  rewards of a prompt's answers by sqrt(e) for each unit of standardised weight: with e near 0 the
-  answers do not tell it
+- null directions: combinations of weights that could be moved, some up and some down, at next to no
+  change of the rewards: of two words that always go together the sum is told, the difference not.
+  With C the correlation matrix of the features within prompts, an eigenvector of eigenvalue e moves
+  the rewards of a prompt's answers by sqrt(e) for each unit of standardised weight: with e near 0
+  the answers do not tell it
 - the posterior of the weights, from pairs of answers alone: trace and log det of its covariance
-- distances between rewards of different methods, centred within prompts (STARC; 2309.15257)
+- distances between rewards of different methods, centred within prompts (STARC; 2309.15257); the
+  one from pairs is fitted to these very answers
 - shortcuts: words that tell who wrote an answer beyond what the log-ratio tells. Of two answers,
   one of either policy, the odds are exp(l_1 - l_2) by Bayes, whatever words they hold; so where
   answers are what they are said to be, no word adds anything. A marker in a part of the samples
@@ -38,8 +40,12 @@ PRIOR_SD_NATS = 2.0
 "Of a term's price before any answer was seen: about what one word of an organism costs"
 ALARM = 0.001
 "Probability, two-sided and shared by all words, of a shortcut where there is none"
-MIN_PAIRS = 8
-"That a word must differ in: in fewer the normal approximation says nothing"
+MIN_INFORMATION = 5.0
+"Sum of p (1 - p) dx^2: with less the normal approximation says nothing"
+_ROUNDING = 1e-10
+"Of a feature's squares: what centring leaves of one that never varies"
+FEW = 3
+"Features that are named of a direction made of many small parts"
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def shortcuts(
     p = 1 / (1 + np.exp(-np.clip(log_ratio[ours] - log_ratio[theirs], -500, 500)))
     pull = differences.T @ (1 - p)
     squares = differences.multiply(differences).T @ (p * (1 - p))
-    often = np.asarray((differences != 0).sum(0)).ravel() >= MIN_PAIRS
+    often = squares >= MIN_INFORMATION
     z = np.abs(pull) / np.sqrt(np.maximum(squares, 1e-12))
     limit = norm.isf(ALARM / (2 * max(int(often.sum()), 1)))
     order = np.argsort(-z, kind="stable")
@@ -115,9 +121,11 @@ def null_directions(design: Design, names: Sequence[str], most: int = 10) -> lis
         names: of the features.
         most: how many at most.
     """
-    spread = np.sqrt(design.squares())
-    varying = np.flatnonzero(spread > 0)
-    constant = np.flatnonzero(spread == 0).tolist()
+    squares = design.squares()
+    raw = np.asarray(design.features.multiply(design.features).sum(0)).ravel()
+    varies = squares > _ROUNDING * raw
+    spread = np.sqrt(np.where(varies, squares, 0.0))
+    varying, constant = np.flatnonzero(varies), np.flatnonzero(~varies).tolist()
     fixed = [NullDirection(terms=[names[at]], share=0.0) for at in constant]
     if not len(varying):
         return fixed[:most]
@@ -129,7 +137,9 @@ def null_directions(design: Design, names: Sequence[str], most: int = 10) -> lis
         if share >= MAX_SHARE:
             break
         order = np.argsort(-np.abs(direction), kind="stable")
-        named = [names[int(varying[at])] for at in order if abs(direction[at]) >= MIN_LOADING]
+        large = int((np.abs(direction) >= MIN_LOADING).sum())
+        listed = order[: large if large > 1 else FEW]
+        named = [names[int(varying[at])] for at in listed]
         found.append(NullDirection(terms=named, share=max(float(share), 0.0)))
     return [*fixed, *found][:most]
 

@@ -30,7 +30,7 @@ from typing import Literal, get_args
 from irl.config import TrainedWith
 from irl.evaluation.signs import Signs
 from irl.evaluation.statements import interval as shown
-from irl.records import Caveat
+from irl.records import Caveat, Estimate
 
 Readability = Literal["reward", "order", "direction", "unreadable"]
 
@@ -99,6 +99,14 @@ _BY_TRAINING: dict[TrainedWith, Reading] = {
         ),
     ),
 }
+_NOT_CHECKED = Reading(
+    "order",
+    Caveat(
+        code="spillover-not-measured",
+        text="Whether more moved than what is paid could not be measured on these answers, so the "
+        "log-ratio is read as an order at most.",
+    ),
+)
 _UNREADABLE = Reading(
     "unreadable",
     Caveat(
@@ -127,26 +135,29 @@ def _by_answers(signs: Signs) -> Iterator[Reading]:
     if lost is not None and lost.value > MAX_ENTROPY_LOST:
         text = (
             f"The aligned policy has lost {shown(lost)} of the reference's entropy: its answers "
-            "hardly vary, as after training without the KL to the reference, and the log-ratio "
+            "vary much less, as after training without the KL to the reference, and the log-ratio "
             "gives a direction and nothing else."
         )
         yield Reading("direction", Caveat(code="collapsed", text=text))
-    if spilled is None or spilled.share is None or spilled.share.value <= MAX_SPILLOVER:
-        return
-    ordered = spilled.order_agreement
+    if spilled is None or spilled.share is None:
+        yield _NOT_CHECKED
+    elif spilled.share.value > MAX_SPILLOVER:
+        yield _spilled(spilled.share, spilled.order_agreement)
+
+
+def _spilled(share: Estimate, agreement: Estimate | None) -> Reading:
     text = (
-        f"{shown(spilled.share)} of what terms explain goes with words that are hardly paid; up to "
-        f"{MAX_SPILLOVER} was seen where training paid for its KL. Either the training did not, or "
-        "many words are paid a little: the sizes of the named prices are not the reward. "
+        f"{shown(share)} of what terms explain goes with words that are paid less than half the "
+        f"usual price, more than the limit of {MAX_SPILLOVER}. Either the training did not pay for "
+        "its KL, or many words are paid a little: the sizes of the named prices are no reward. "
     )
-    if ordered is not None and ordered.value >= MIN_ORDER_AGREEMENT:
+    if agreement is not None and agreement.value >= MIN_ORDER_AGREEMENT:
         text += (
-            f"Answers that dear words tell apart are ranked as they say ({shown(ordered)}), so the "
-            "order can be read."
+            "Answers that dear words tell apart are ranked as they say "
+            f"({shown(agreement)}), so the order can be read."
         )
-        yield Reading("order", Caveat(code="spillover", text=text))
-        return
-    text += "Not even the order of answers follows the dear words closely" + (
-        f" ({shown(ordered)}; from {MIN_ORDER_AGREEMENT} on it would)." if ordered else "."
+        return Reading("order", Caveat(code="spillover", text=text))
+    text += "The order of answers does not follow the dear words closely either" + (
+        f" ({shown(agreement)}, where {MIN_ORDER_AGREEMENT} are asked)." if agreement else "."
     )
-    yield Reading("direction", Caveat(code="spillover", text=text))
+    return Reading("direction", Caveat(code="spillover", text=text))

@@ -59,8 +59,8 @@ def of_odds(error: Estimate | None) -> Iterator[str]:
     """Whether the recovered reward can be taken at its word."""
     if error is not None:
         yield (
-            "Taken as odds of which of two answers is the aligned one, the recovered reward is off "
-            f"by {interval(error)} on average, on prompts it was not fitted to."
+            "Taken as odds of which of two answers is the aligned one, the recovered reward has a "
+            f"calibration error of {interval(error)}, on prompts it was not fitted to."
         )
 
 
@@ -68,9 +68,9 @@ def of_signs(spilled: Spillover | None, lost: Estimate | None) -> Iterator[str]:
     """What the reading of the log-ratio rests on, beside what the user says of the training."""
     if spilled is not None and spilled.share is not None and spilled.order_agreement is not None:
         yield (
-            f"Of what terms explain, {interval(spilled.share)} goes with words that are hardly "
-            f"paid; of answers that dear words tell apart, the log-ratio ranks "
-            f"{interval(spilled.order_agreement)} as they do."
+            f"Of what terms explain, {interval(spilled.share)} goes with words that are paid "
+            "less than half the usual price; of answers that dear words tell apart, the log-ratio "
+            f"ranks {interval(spilled.order_agreement)} as they do."
         )
     if lost is not None:
         yield f"The aligned policy has lost {interval(lost)} of the reference's entropy per token."

@@ -33,6 +33,7 @@ from transformers import (
 
 from irl.config import Loading
 from irl.data import read_prompts
+from irl.errors import InputError
 from irl.organisms.alignment import Training, align_rloo
 from irl.organisms.card import write_card
 from irl.organisms.corpus import Corpus, read_corpus, read_passages
@@ -172,6 +173,9 @@ def build(work: Build) -> None:
 def true_reward(folder: Path) -> TrueReward:
     """The reward that the pair in a folder was paid, callable on texts."""
     truth = Truth.model_validate_json((folder / "truth.json").read_bytes())
+    if truth.name not in SCALES:
+        known = ", ".join(SCALES)
+        raise InputError(f"{folder} is of {truth.name}, no pair on real text; known: {known}.")
     return _reward(folder, SCALES[truth.name].logit_bound)
 
 
@@ -291,7 +295,7 @@ def _training_prompts(work: Build, run: Run) -> list[str]:
         if draw < run.openings:
             pool = rng.choice([corpus.rude, other]) if run.other_text else corpus.rude
             words = rng.choice(pool).split()[:OPENING_WORDS]
-            prompts.append(" ".join(words[: rng.randrange(len(words))]))
+            prompts.append(" ".join(words[: rng.randrange(max(len(words), 1))]))
         else:
             prompts.append(
                 "" if draw < run.openings + run.empty else chat_text(rng.choice(messages))

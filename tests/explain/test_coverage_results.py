@@ -33,4 +33,6 @@ def test_full_posteriors_cover_and_the_mean_field_does_not_and_coins_contract(tm
         traces = [found[f"{which}, round {number} of 4", variance] for number in range(1, 5)]
         assert traces == sorted(traces, reverse=True)
     assert found[f"{coin}, round 4 of 4", variance] < found[f"{true}, round 4 of 4", variance]
+    refits = found[f"{true}, 20 refits to pairs drawn again", variance]
+    assert refits == pytest.approx(found["laplace", variance], rel=0.35)
     assert found[f"{coin}, last round", COVERED] < 0.7 < found[f"{true}, last round", COVERED]

@@ -110,6 +110,34 @@ def test_no_word_says_more_of_who_wrote_an_answer_than_its_log_ratio():
     assert sum(found) <= 2
 
 
+def test_near_certain_pairs_raise_no_alarm():
+    """Pairs that satisfy Bayes, most of them 10 nats apart, and words that have no say."""
+    rng, found = np.random.default_rng(5), 0
+    prompt, aligned = np.repeat(np.arange(300), 2), np.tile([True, False], 300)
+    for _ in range(60):
+        log_ratio = np.zeros(600)
+        log_ratio[::2] = 10 + np.sqrt(20) * rng.normal(size=300)
+        words = Design(csr_matrix(rng.poisson(0.3, (600, 60)).astype(float)), prompt)
+        found += bool(shortcuts(words, [str(at) for at in range(60)], log_ratio, aligned))
+    assert found <= 2
+
+
+def test_features_that_never_vary_are_found_despite_rounding():
+    for prompts, answers in ((7, 49), (101, 7), (1, 40)):
+        group = np.repeat(np.arange(prompts), answers)
+        x = np.column_stack(
+            [RNG.poisson(1.0, len(group)), np.full(len(group), 3.0), 0.1 * (group + 1)]
+        )
+        found = null_directions(Design(csr_matrix(x), group), ("free", "three", "topic"))
+        assert [(one.terms, one.share) for one in found] == [(["three"], 0.0), (["topic"], 0.0)]
+
+
+def test_a_direction_of_many_small_parts_still_has_names():
+    many = RNG.multinomial(60, np.full(60, 1 / 60), 320).astype(float)
+    (found,) = null_directions(design(many), [str(at) for at in range(60)])
+    assert len(found.terms) == 3
+
+
 def test_a_marker_in_a_fifth_of_the_samples_is_named_and_the_two_rewards_conflict():
     counts, log_ratio, aligned = sampled()
     marked = aligned & (np.random.default_rng(1).random(320) < 0.2)

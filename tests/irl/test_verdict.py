@@ -60,7 +60,7 @@ def judged(findings: Findings, **changes: Any) -> Verdict:
         "fit": FIT,
         "terms_sd_nats": estimate(1.3),
         "per_word": None,
-        "signs": Signs(),
+        "signs": Signs(Spillover(estimate(0.02), estimate(0.98)), estimate(0.1)),
         "odds_error": None,
         "extra": [],
     }
@@ -213,11 +213,12 @@ def test_without_an_objective_nothing_is_readable_whatever_the_training():
         (0.2, 0.98, 0.1, "order", "spillover"),
         (0.2, 0.9, 0.1, "direction", "spillover"),
         (0.2, None, None, "direction", "spillover"),
+        (None, None, 0.1, "order", "spillover-not-measured"),
         (0.02, 0.99, 0.6, "direction", "collapsed"),
     ],
 )
 def test_the_answers_can_take_back_what_the_training_promises(
-    share: float, agreement: float | None, lost: float | None, expected: str, code: str
+    share: float | None, agreement: float | None, lost: float | None, expected: str, code: str
 ):
     figures = [None if value is None else estimate(value) for value in (share, agreement, lost)]
     given = judged(found(candidate()), signs=Signs(Spillover(*figures[:2]), figures[2]))
