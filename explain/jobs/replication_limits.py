@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from scipy.stats import t
 
-from explain.jobs.result_rows import Measured
+from explain.jobs.result_rows import Measured, mean_of_seeds, plain
 from irl.jobs.learning import Answered
-from irl.records import Estimate, ResultRow
+from irl.records import ResultRow
 from irl.recovery.word_ridge import ridge_weights
 from irl.rewards.terms import TermReward, count_terms, words
 
@@ -54,24 +53,14 @@ def limit_rows(
     metric = "share of the teacher"
     own = np.array([-objective.by_term.get(word, 0.0) for word in known])
     one = score(np.asarray(wanted @ own))
-    yield of.row("1 true weights of the answers' words", metric, "", _plain(one, len(known)))
+    yield of.row("1 true weights of the answers' words", metric, "", plain(one, len(known)))
     for name, values in (
         ("2 word weights fitted to the true reward", true),
         ("3 word weights fitted to the log-ratio", answered.log_ratio),
     ):
         fitted = ridge_weights(counts, values, answered.prompt, penalties, of.seeds)
         shares = np.array([score(np.asarray(wanted @ weights)) for weights in fitted])
-        yield of.row(name, f"{metric}, mean of seeds", "", _mean(shares))
+        yield of.row(name, f"{metric}, mean of seeds", "", mean_of_seeds(shares))
     rho = float(np.corrcoef(true, answered.log_ratio)[0, 1])
     n = len(true)
-    yield of.row("log-ratio of answers", "Pearson with their true reward", "", _plain(rho, n))
-
-
-def _plain(value: float, n: int) -> Estimate:
-    return Estimate(value=value, low=value, high=value, n=n)
-
-
-def _mean(values: Array) -> Estimate:
-    n, mean = len(values), float(values.mean())
-    half = float(t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
-    return Estimate(value=mean, low=mean - half, high=mean + half, n=n)
+    yield of.row("log-ratio of answers", "Pearson with their true reward", "", plain(rho, n))

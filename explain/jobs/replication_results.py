@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter
-from scipy.stats import rankdata, t
+from scipy.stats import rankdata
 from sklearn.metrics import f1_score, roc_auc_score
 
 from explain.jobs.label_sets import Labelled, LabelSet, read_label_set
 from explain.jobs.replication_limits import limit_rows
-from explain.jobs.result_rows import Making, Measured, built_pair
+from explain.jobs.result_rows import Making, Measured, built_pair, mean_of_seeds, plain
 from irl.bootstrap import from_sums, ratio
 from irl.config import Fitting, Learning, Sampling
 from irl.engine.local import Workshop, sample_pair, score_pair, score_policy, sums
@@ -240,10 +240,10 @@ def _single_rows(
         yield of.row(name, "pair accuracy", "share", found)
     for metric, value in _figures(scores, given).items():
         if metric != "AUC":
-            yield of.row(name, metric, "", _plain(value, len(scores)))
+            yield of.row(name, metric, "", plain(value, len(scores)))
     if labelled.case == headline and name != TRUE:
         value = _teacher_share(scores, given)
-        yield of.row(name, "share of the teacher", "", _plain(value, len(scores)))
+        yield of.row(name, "share of the teacher", "", plain(value, len(scores)))
 
 
 def _seed_rows(
@@ -253,17 +253,17 @@ def _seed_rows(
     each = [_figures(one, given) for one in scores]
     for metric in each[0]:
         values = np.array([figures[metric] for figures in each])
-        yield of.row(name, f"{metric}, mean of seeds", "", _mean(values))
+        yield of.row(name, f"{metric}, mean of seeds", "", mean_of_seeds(values))
     aucs = np.array([figures["AUC"] for figures in each])
-    yield of.row(name, "AUC, worst seed", "share", _plain(float(aucs.min()), len(aucs)))
-    yield of.row(name, "AUC, sd of seeds", "", _plain(float(aucs.std(ddof=1)), len(aucs)))
+    yield of.row(name, "AUC, worst seed", "share", plain(float(aucs.min()), len(aucs)))
+    yield of.row(name, "AUC, sd of seeds", "", plain(float(aucs.std(ddof=1)), len(aucs)))
     pairs = [_pair_accuracy(one, given.labelled) for one in scores]
     if all(one is not None for one in pairs):
         shares = np.array([one.value for one in pairs if one is not None])
-        yield of.row(name, "pair accuracy, mean of seeds", "share", _mean(shares))
+        yield of.row(name, "pair accuracy, mean of seeds", "share", mean_of_seeds(shares))
     if given.labelled.case == headline:
         shares = np.array([_teacher_share(one, given) for one in scores])
-        yield of.row(name, "share of the teacher, mean of seeds", "", _mean(shares))
+        yield of.row(name, "share of the teacher, mean of seeds", "", mean_of_seeds(shares))
 
 
 def _figures(scores: Array, given: Scored) -> Mapping[str, float]:
@@ -311,15 +311,3 @@ def _pair_accuracy(scores: Array, labelled: Labelled) -> Estimate | None:
     )
     won = (civil > rude) + 0.5 * (civil == rude)
     return from_sums(np.stack([won, np.ones_like(won)], axis=1), np.arange(len(won)), ratio)
-
-
-def _plain(value: float, n: int) -> Estimate:
-    """A figure whose interval was not estimated."""
-    return Estimate(value=value, low=value, high=value, n=n)
-
-
-def _mean(values: Array) -> Estimate:
-    """The mean over seeds with Student's interval."""
-    n, mean = len(values), float(values.mean())
-    half = float(t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
-    return Estimate(value=mean, low=mean - half, high=mean + half, n=n)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from scipy.stats import t
 
 from explain.jobs.audit import run_audit
@@ -82,6 +83,18 @@ class Measured:
 def counted(n: float | int, of: int) -> Estimate:
     """A plain count or number; nothing about it is estimated."""
     return Estimate(value=n, low=n, high=n, n=of)
+
+
+def plain(value: float, n: int) -> Estimate:
+    """A figure whose interval was not estimated."""
+    return Estimate(value=value, low=value, high=value, n=n)
+
+
+def mean_of_seeds(values: NDArray[np.float64]) -> Estimate:
+    """The mean over seeds with its interval by Student's t."""
+    n, mean = len(values), float(values.mean())
+    half = float(t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+    return Estimate(value=mean, low=mean - half, high=mean + half, n=n)
 
 
 def mean_over_draws(values: Sequence[float]) -> Estimate:
