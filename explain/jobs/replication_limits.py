@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from explain.jobs.result_rows import Measured, mean_of_seeds, plain
+from explain.jobs.result_rows import Measured, counted, mean_of_seeds
 from irl.jobs.learning import Answered
 from irl.records import ResultRow
 from irl.recovery.word_ridge import ridge_weights
@@ -53,7 +53,7 @@ def limit_rows(
     metric = "share of the teacher"
     own = np.array([-objective.by_term.get(word, 0.0) for word in known])
     one = score(np.asarray(wanted @ own))
-    yield of.row("1 true weights of the answers' words", metric, "", plain(one, len(known)))
+    yield of.row("1 true weights of the answers' words", metric, "", counted(one, len(known)))
     for name, values in (
         ("2 word weights fitted to the true reward", true),
         ("3 word weights fitted to the log-ratio", answered.log_ratio),
@@ -63,4 +63,4 @@ def limit_rows(
         yield of.row(name, f"{metric}, mean of seeds", "", mean_of_seeds(shares))
     rho = float(np.corrcoef(true, answered.log_ratio)[0, 1])
     n = len(true)
-    yield of.row("log-ratio of answers", "Pearson with their true reward", "", plain(rho, n))
+    yield of.row("log-ratio of answers", "Pearson with their true reward", "", counted(rho, n))

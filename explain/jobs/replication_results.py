@@ -26,7 +26,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from explain.jobs.label_sets import Labelled, LabelSet, read_label_set
 from explain.jobs.replication_limits import limit_rows
-from explain.jobs.result_rows import Making, Measured, built_pair, mean_of_seeds, plain
+from explain.jobs.result_rows import Making, Measured, built_pair, counted, mean_of_seeds
 from irl.bootstrap import from_sums, ratio
 from irl.config import Fitting, Learning, Sampling
 from irl.engine.local import Workshop, sample_pair, score_pair, score_policy, sums
@@ -240,10 +240,10 @@ def _single_rows(
         yield of.row(name, "pair accuracy", "share", found)
     for metric, value in _figures(scores, given).items():
         if metric != "AUC":
-            yield of.row(name, metric, "", plain(value, len(scores)))
+            yield of.row(name, metric, "", counted(value, len(scores)))
     if labelled.case == headline and name != TRUE:
         value = _teacher_share(scores, given)
-        yield of.row(name, "share of the teacher", "", plain(value, len(scores)))
+        yield of.row(name, "share of the teacher", "", counted(value, len(scores)))
 
 
 def _seed_rows(
@@ -255,8 +255,8 @@ def _seed_rows(
         values = np.array([figures[metric] for figures in each])
         yield of.row(name, f"{metric}, mean of seeds", "", mean_of_seeds(values))
     aucs = np.array([figures["AUC"] for figures in each])
-    yield of.row(name, "AUC, worst seed", "share", plain(float(aucs.min()), len(aucs)))
-    yield of.row(name, "AUC, sd of seeds", "", plain(float(aucs.std(ddof=1)), len(aucs)))
+    yield of.row(name, "AUC, worst seed", "share", counted(float(aucs.min()), len(aucs)))
+    yield of.row(name, "AUC, sd of seeds", "", counted(float(aucs.std(ddof=1)), len(aucs)))
     pairs = [_pair_accuracy(one, given.labelled) for one in scores]
     if all(one is not None for one in pairs):
         shares = np.array([one.value for one in pairs if one is not None])

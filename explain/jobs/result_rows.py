@@ -85,11 +85,6 @@ def counted(n: float | int, of: int) -> Estimate:
     return Estimate(value=n, low=n, high=n, n=of)
 
 
-def plain(value: float, n: int) -> Estimate:
-    """A figure whose interval was not estimated."""
-    return Estimate(value=value, low=value, high=value, n=n)
-
-
 def mean_of_seeds(values: NDArray[np.float64]) -> Estimate:
     """The mean over seeds with its interval by Student's t."""
     n, mean = len(values), float(values.mean())
