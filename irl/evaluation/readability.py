@@ -55,9 +55,9 @@ _KL = Reading(
     "reward",
     Caveat(
         code="kl-term-assumed",
-        text="The log-ratio is read as a reward because the training is said to be regularised by "
-        "the KL to the reference; many recipes switch that term off, and then not even the order "
-        "of two answers is reliable.",
+        text="That the log-ratio could be read as a reward at all rests on the training being "
+        "regularised by the KL to the reference, as is said; many recipes switch that term off, "
+        "and then not even the order of two answers is reliable.",
     ),
 )
 _BOUNDED = Reading(
@@ -76,8 +76,8 @@ _BY_TRAINING: dict[TrainedWith, Reading] = {
         "reward",
         Caveat(
             code="reference-assumed",
-            text="The log-ratio is read as a reward because the training is said to be DPO; that "
-            "holds against the reference that was used in its loss, and no other.",
+            text="That the log-ratio could be read as a reward at all rests on the training being "
+            "DPO, as is said, against the reference that was used in its loss, and no other.",
         ),
     ),
     "ipo": _BOUNDED,
