@@ -176,6 +176,7 @@ def test_intervals_of_laplace_cover_as_often_as_they_say():
     assert float((z.abs() < 1.6449).double().mean()) == pytest.approx(0.9, abs=0.03)
 
 
+@pytest.mark.slow
 def test_a_draw_hardly_knows_the_one_before():
     """Ellipses around the prior would be far too wide for 300 pairs, and the chain would crawl."""
     differences, _ = pairs(300, 4, together=0.5)

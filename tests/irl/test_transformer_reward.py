@@ -130,6 +130,7 @@ def test_of_a_long_prompt_the_end_is_read(folder: Path, caplog: pytest.LogCaptur
     assert row[-2:] == short[-2:]
 
 
+@pytest.mark.slow
 def test_the_one_loop_fits_it_and_each_member_as_it_would_alone(folder: Path):
     scorer = load_scorer(str(folder), Loading())
     prompts = [f"what do you think {at}" for at in range(12) for _ in range(8)]
