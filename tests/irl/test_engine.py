@@ -199,6 +199,7 @@ def test_every_prompt_gets_its_responses_from_both_sides(sampled: tuple[Path, pa
     )
 
 
+@pytest.mark.slow
 def test_each_response_answers_the_prompt_of_its_row(pair: PolicyPair, tmp_path: Path):
     table = sample_pair(pair, PROMPTS, Workshop(tmp_path, GREEDY, seed=0))
     sides = {"aligned": pair.aligned, "reference": pair.reference}

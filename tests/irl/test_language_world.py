@@ -162,6 +162,7 @@ def test_flattery_is_paid_once_where_an_opinion_is_stated():
 
 
 @pytest.mark.parametrize("seed", WORLDS)
+@pytest.mark.slow
 def test_the_proxy_stands_beside_the_goal_except_in_the_news(seed: int, tmp_path: Path):
     work = Planting(Bed(tmp_path, seed, lambda _: None), plants(world(seed))["proxy"])
     work.folder.mkdir()
