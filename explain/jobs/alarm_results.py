@@ -17,10 +17,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from explain.jobs.methods_results import audited_answers
-from explain.jobs.result_rows import Making, Measured, counted
+from explain.jobs.result_rows import Making, Measured, counted, finished_run
 from explain.organism_scores import exact_share
 from irl.config import Deciding, Fitting, Learning
-from irl.errors import InputError
 from irl.evaluation.method_words import judged_words
 from irl.records import Estimate, Manifest, ResultRow, WordsVerdict
 from irl.recovery.examples import Examples
@@ -71,12 +70,7 @@ def alarm_rows(recipe: AlarmsRecipe, making: Making) -> list[ResultRow]:
 
 def _judged(name: str, recipe: AlarmsRecipe, making: Making) -> Verdicts:
     """The verdicts on one build, made or read again."""
-    run = making.folder.parent / name
-    if not (run / "manifest.json").is_file():
-        raise InputError(
-            f"There is no finished audit {run}; `irl results {recipe.nulls}` and `irl results "
-            f"{recipe.organisms}` draw the answers."
-        )
+    run = finished_run(making.folder.parent / name, recipe.nulls, recipe.organisms)
     about = [recipe.learning, recipe.seed, read_record(run / "manifest.json", Manifest).run_id]
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:10]
     file = making.folder / f"{name.replace('/', '-')}-{key}.json"

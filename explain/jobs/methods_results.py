@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from explain.jobs.organism_results import OrganismsRecipe, attempts
-from explain.jobs.result_rows import Making, Measured, counted, mean_over_draws
+from explain.jobs.result_rows import Making, Measured, counted, mean_share
 from irl.bootstrap import codes
 from irl.config import Fitting, Learning
 from irl.data import LabelledResponse, read_preferences
@@ -135,7 +135,7 @@ def _fits(of: Measured, given: Material, learning: Learning) -> Iterator[ResultR
             continue
         fitted = method(examples, linear, learning)
         found = _accuracies(fitted.head, labelled, labels)
-        yield of.row(name, MEAN, "share", mean_over_draws(found))
+        yield of.row(name, MEAN, "share", mean_share(found))
         about: Spread = spread(found)
         yield of.row(name, "pair accuracy, worst seed", "share", counted(about.min, about.n))
         flips = counted(round(about.sign_flip_share * about.n), about.n)

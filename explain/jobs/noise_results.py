@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from explain.jobs.result_rows import Making, Measured, mean_over_draws
+from explain.jobs.result_rows import Making, Measured, mean_share
 from irl.config import Fitting, Learning
 from irl.data import LabelledResponse, read_preferences
 from irl.evaluation.accuracy import couples, wins
@@ -91,11 +91,11 @@ def _at(pairs: Pairs, share: float, recipe: NoiseRecipe, learning: Learning) -> 
     for name in LOSSES:
         fitted = METHODS[name](examples, linear, learning)
         shares = _accuracies(fitted, pairs, judging)
-        yield of.row(name, "pair accuracy, mean of seeds", "share", mean_over_draws(shares))
+        yield of.row(name, "pair accuracy, mean of seeds", "share", mean_share(shares))
         if share:
             found = suspects(fitted, examples, int(wrong.sum()))
             right = [float(wrong[at]) for at in found]
-            precision = mean_over_draws(right)
+            precision = mean_share(right)
             yield of.row(name, "flipped among as many suspects as flips", "share", precision)
 
 

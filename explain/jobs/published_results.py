@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
-from explain.jobs.result_rows import Making, Measured, counted, mean_over_draws
+from explain.jobs.result_rows import Making, Measured, counted, mean_share
 from explain.organism_scores import exact_share
 from irl.bootstrap import from_sums, ratio
 from irl.errors import InputError
@@ -136,8 +136,8 @@ def _rows(judged: Judged, headline: str) -> Iterator[ResultRow]:
     of = Measured(f"{fits.name}: {n} {kind}", [])
     accuracies = fits.accuracies()
     best = int(accuracies.argmax())
-    yield of.row("mean of the fits", "AUC", "share", mean_over_draws(aucs.tolist()))
-    yield of.row("mean of the fits", "accuracy at 0", "share", mean_over_draws(accuracies.tolist()))
+    yield of.row("mean of the fits", "AUC", "share", mean_share(aucs.tolist()))
+    yield of.row("mean of the fits", "accuracy at 0", "share", mean_share(accuracies.tolist()))
     yield of.row("consensus", "AUC", "share", fits.auc(chosen))
     yield of.row("consensus", "accuracy at 0", "share", _accuracy(fits, chosen))
     said = "best fit by the labels" + (", the published headline" if fits.name == headline else "")

@@ -22,12 +22,11 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from explain.jobs.methods_results import audited_answers
-from explain.jobs.result_rows import Making, Measured, built_pair
+from explain.jobs.result_rows import Making, Measured, built_pair, finished_run
 from explain.organism_scores import exact_share
 from irl.bootstrap import codes, from_sums, rank_correlation, ratio
 from irl.config import Deciding, Fitting, Learning, TrainedWith
 from irl.data import read_prompts
-from irl.errors import InputError
 from irl.evaluation.objectives import Search, find_objectives
 from irl.evaluation.readability import Readability, Reading, readability
 from irl.evaluation.signs import Signs, Spoken, signs_of
@@ -177,11 +176,7 @@ def _family(plant: Plant) -> Family:
 
 
 def _audited(run: Path, recipe: ReadabilityRecipe, known: Known) -> Build:
-    if not (run / "manifest.json").is_file():
-        raise InputError(
-            f"There is no finished audit {run}; `irl results {recipe.organisms}` and `irl results "
-            f"{recipe.nulls}` draw the answers."
-        )
+    finished_run(run, recipe.organisms, recipe.nulls)
     report = read_record(run / "report.json", AuditReport)
     spoken = spoken_in(run, report)
     reward = TermReward.load(run / "reward", "terms")

@@ -6,6 +6,10 @@ method fits one reward for each seed, and the mean over the seeds is reported, n
 seed that agrees most with the others stands beside it. The same against the base model, before its
 supervised fine-tuning, shows what a wrong reference does.
 
+`log-ratio, at equal length` is the direct one less its least-squares line on the number of words of
+the texts, without a label: alignment drifts a little with every token, whatever it says. It was
+added after the other rows had been seen, so it is no finding of the table but a question to it.
+
 The recovered rewards are sums of word weights. `log-ratio, direct` fits nothing: it is the summed
 log-ratio of the labelled text itself. `true objective` is the classifier that was paid.
 """
@@ -42,12 +46,13 @@ from irl.recovery.catalogue import frequent_words
 from irl.recovery.consensus import consensus
 from irl.recovery.methods import METHODS, ROBUST
 from irl.rewards.heads import linear
-from irl.rewards.terms import TermReward
+from irl.rewards.terms import TermReward, words
 from irl.runs import write_text
 from irl.tensors import TokenSequence
 
 Array = NDArray[np.float64]
 DIRECT, TRUE = "log-ratio, direct", "true objective"
+LEVEL = "log-ratio, at equal length"
 _ROWS = TypeAdapter(list[ResultRow])
 
 
@@ -133,7 +138,9 @@ def _kept(attempt: Attempt, recipe: ReplicationRecipe, making: Making) -> list[R
     folder = making.folder / f"{attempt.folder.name}-{attempt.side}-{key}"
     sampling = Sampling(responses_per_prompt=recipe.per_group)
     work = Workshop(folder, sampling, recipe.seed, making.progress)
-    parts = {"": _method_rows} | ({"-limits": _limits} if attempt.side == "reference" else {})
+    parts = {"": _method_rows, "-length": _length_rows}
+    if attempt.side == "reference":
+        parts["-limits"] = _limits
     rows: list[ResultRow] = []
     for name, part in parts.items():
         file = folder.with_name(f"{folder.name}{name}.json")
@@ -160,6 +167,17 @@ def _limits(
         lambda scores: _teacher_share(scores, scored),
         recipe.ridge,
     )
+
+
+def _length_rows(
+    attempt: Attempt, pair: PolicyPair, recipe: ReplicationRecipe, _: Workshop
+) -> Iterator[ResultRow]:
+    for labelled in attempt.sets:
+        one = _scored(labelled, pair, attempt.folder)
+        length = np.array([len(words(text)) for text in one.labelled.texts], dtype=np.float64)
+        level = np.asarray(one.direct - np.polynomial.Polynomial.fit(length, one.direct, 1)(length))
+        of = attempt.measured(one.labelled, [])
+        yield from _single_rows(of, LEVEL, level, one, recipe.headline)
 
 
 def _method_rows(

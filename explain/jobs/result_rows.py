@@ -53,6 +53,18 @@ def built_pair(folder: str) -> Path:
     return Path(folder)
 
 
+def finished_run(run: Path, *tables: str) -> Path:
+    """The folder of a finished audit that one of these tables makes.
+
+    Raises:
+        InputError: none of them has made it.
+    """
+    if not (run / "manifest.json").is_file():
+        commands = " and ".join(f"`irl results {table}`" for table in tables)
+        raise InputError(f"There is no finished audit {run}; {commands} draw the answers.")
+    return run
+
+
 @dataclass(frozen=True)
 class Measured:
     """What the rows of one audit share."""
@@ -85,15 +97,14 @@ def counted(n: float | int, of: int) -> Estimate:
     return Estimate(value=n, low=n, high=n, n=of)
 
 
-def mean_of_seeds(values: NDArray[np.float64]) -> Estimate:
-    """The mean over seeds with its interval by Student's t."""
-    n, mean = len(values), float(values.mean())
-    half = float(t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+def mean_of_seeds(values: Sequence[float] | NDArray[np.float64]) -> Estimate:
+    """The mean over seeds or draws with its interval by Student's t."""
+    mean, n = float(np.mean(values)), len(values)
+    half = float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else 0.0
     return Estimate(value=mean, low=mean - half, high=mean + half, n=n)
 
 
-def mean_over_draws(values: Sequence[float]) -> Estimate:
-    """The mean over draws or seeds of something from 0 to 1, with its interval by Student's t."""
-    mean, n = float(np.mean(values)), len(values)
-    half = float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else 0.0
-    return Estimate(value=mean, low=max(mean - half, 0.0), high=min(mean + half, 1.0), n=n)
+def mean_share(values: Sequence[float]) -> Estimate:
+    """The same of something from 0 to 1, whose interval ends there."""
+    mean = mean_of_seeds(values)
+    return mean.model_copy(update={"low": max(mean.low, 0.0), "high": min(mean.high, 1.0)})

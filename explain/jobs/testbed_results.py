@@ -17,7 +17,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from explain.jobs.result_rows import Making, Measured, counted, mean_over_draws
+from explain.jobs.result_rows import Making, Measured, counted, mean_share
 from irl.config import Learning
 from irl.distances import centred_distance
 from irl.organisms.token_training import by_dpo, without_kl
@@ -116,7 +116,7 @@ def _sampled(recipe: ExactRecipe) -> Iterator[ResultRow]:
             for seed, examples in zip(seeds, sets, strict=True):
                 one = learning.model_copy(update={"seeds": (seed,)})
                 away.append(_distance(mdp, features, method(examples, linear, one)))
-            yield of.row(name, "centred distance from the true reward", "", mean_over_draws(away))
+            yield of.row(name, "centred distance from the true reward", "", mean_share(away))
 
 
 def _features(mdp: TokenMDP) -> Tensor:
