@@ -15,8 +15,22 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from explain import commands
 from irl.errors import InputError, IrlError
 from irl.jobs.terminal import interrupted, progress
+from irl.options import (
+    Aligned,
+    Config,
+    Fresh,
+    Json,
+    MethodOption,
+    Out,
+    Preferences,
+    Prompts,
+    Reference,
+    Seed,
+    Set,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,27 +42,8 @@ organisms_app = typer.Typer(no_args_is_help=True, help="Pairs whose truth is kno
 runs_app = typer.Typer(no_args_is_help=True, help="List, show and export runs.")
 app.add_typer(organisms_app, name="organisms")
 app.add_typer(runs_app, name="runs")
-
-Aligned = Annotated[
-    str | None, typer.Option(help="Aligned checkpoint: directory, hub id or PEFT adapter.")
-]
-Reference = Annotated[
-    str | None, typer.Option(help="Reference checkpoint; an adapter's base if left out.")
-]
-Prompts = Annotated[str | None, typer.Option(help="Prompts: JSONL, Parquet, CSV or hub id.")]
-Preferences = Annotated[
-    list[str] | None, typer.Option(help="Labelled responses; may be given several times.")
-]
-MethodOption = Annotated[
-    str | None,
-    typer.Option("--method", help="log-ratio; irl recover also: bradley-terry, max-entropy, ..."),
-]
-Seed = Annotated[int | None, typer.Option(help="Seed of sampling and bootstrap.")]
-Out = Annotated[Path | None, typer.Option(help="The run folder; default artifacts/runs/<run_id>.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Repeat a run from the start.")]
-Config = Annotated[Path | None, typer.Option(help="YAML file of settings; flags win.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="One setting, a.b=c; repeatable.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+for command in commands.COMMANDS:
+    app.command()(command)
 
 
 @app.command()

@@ -1,0 +1,27 @@
+"""The options that commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Aligned = Annotated[
+    str | None, typer.Option(help="Aligned checkpoint: directory, hub id or PEFT adapter.")
+]
+Reference = Annotated[
+    str | None, typer.Option(help="Reference checkpoint; an adapter's base if left out.")
+]
+Prompts = Annotated[str | None, typer.Option(help="Prompts: JSONL, Parquet, CSV or hub id.")]
+Preferences = Annotated[
+    list[str] | None, typer.Option(help="Labelled responses; may be given several times.")
+]
+MethodOption = Annotated[
+    str | None,
+    typer.Option("--method", help="log-ratio; irl recover also: bradley-terry, max-entropy, ..."),
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of sampling and bootstrap.")]
+Out = Annotated[Path | None, typer.Option(help="The run folder; default artifacts/runs/<run_id>.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Repeat a run from the start.")]
+Config = Annotated[Path | None, typer.Option(help="YAML file of settings; flags win.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="One setting, a.b=c; repeatable.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
