@@ -174,10 +174,17 @@ def _length_rows(
 ) -> Iterator[ResultRow]:
     for labelled in attempt.sets:
         one = _scored(labelled, pair, attempt.folder)
-        length = np.array([len(words(text)) for text in one.labelled.texts], dtype=np.float64)
-        level = np.asarray(one.direct - np.polynomial.Polynomial.fit(length, one.direct, 1)(length))
+        level = _at_equal_length(one.direct, one.labelled.texts)
         of = attempt.measured(one.labelled, [])
         yield from _single_rows(of, LEVEL, level, one, recipe.headline)
+
+
+def _at_equal_length(scores: Array, texts: Sequence[str]) -> Array:
+    length = np.array([len(words(text)) for text in texts], dtype=np.float64)
+    length -= length.mean()
+    squares = float(length @ length)
+    slope = float(length @ scores) / squares if squares else 0.0
+    return np.asarray(scores - slope * length)
 
 
 def _method_rows(
