@@ -11,6 +11,7 @@ from explain.jobs.label_sets import Labelled, LabelSet, read_label_set
 from explain.jobs.replication_results import (
     ReplicationRecipe,
     Scored,
+    _at_equal_length,
     _figures,
     _pair_accuracy,
     _teacher_share,
@@ -101,6 +102,16 @@ def test_pairs_are_compared_with_their_own_other_side():
     assert _pair_accuracy(scored.true, alone) is None
 
 
+def test_at_equal_length_a_price_of_every_word_does_not_count():
+    texts = ["a", "a b", "a b c", "a b c d"]
+    scores = np.array([0.3, -1.0, 2.0, 0.5])
+    level = _at_equal_length(scores, texts)
+    drifted = scores - 0.7 * np.arange(4)
+    np.testing.assert_allclose(_at_equal_length(drifted, texts), level, atol=1e-12)
+    assert abs(level @ np.arange(4) - level.sum() * 1.5) < 1e-12
+    np.testing.assert_array_equal(_at_equal_length(scores, ["a b"] * 4), scores)
+
+
 def recipe(**changes: object) -> ReplicationRecipe:
     return ReplicationRecipe.model_validate(
         {
@@ -132,7 +143,7 @@ def test_every_method_is_held_against_the_labels_and_the_second_time_nothing_is_
     assert {"log-ratio", "bradley-terry", "reference-free"} <= methods
     assert rows[-1].method == "published"
     written = {file: file.stat().st_mtime_ns for file in making.folder.glob("*.json")}
-    assert len(written) == 2
+    assert len(written) == 3
     assert replication_rows(recipe(), making) == rows
     assert all(file.stat().st_mtime_ns == before for file, before in written.items())
     limits = {row.method[:1]: row.estimate for row in rows if row.method[:2] in ("1 ", "2 ", "3 ")}
