@@ -106,7 +106,7 @@ def test_at_equal_length_a_price_of_every_word_does_not_count():
     texts = ["a", "a b", "a b c", "a b c d"]
     scores = np.array([0.3, -1.0, 2.0, 0.5])
     level = _at_equal_length(scores, texts)
-    drifted = scores - 0.7 * np.arange(4)
+    drifted = scores - 0.7 * (np.arange(4) - 1.5)
     np.testing.assert_allclose(_at_equal_length(drifted, texts), level, atol=1e-12)
     assert abs(level @ np.arange(4) - level.sum() * 1.5) < 1e-12
     np.testing.assert_array_equal(_at_equal_length(scores, ["a b"] * 4), scores)
