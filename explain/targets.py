@@ -50,7 +50,7 @@ def log_ratio(pair: PolicyPair, sampling: Sampling | None = None, chat: Chat = "
     sampling = sampling or Sampling()
 
     def target(exchanges: Sequence[Exchange]) -> Values:
-        sequences = _encoded(pair, exchanges, chat)
+        sequences = encode_exchanges(pair, exchanges, chat)
         ours, theirs = (
             score_policy(policy, sequences, sampling) for policy in (pair.aligned, pair.reference)
         )
@@ -117,7 +117,14 @@ def disagreement(ensemble: HeadReward) -> Target:
     return target
 
 
-def _encoded(pair: PolicyPair, exchanges: Sequence[Exchange], chat: Chat) -> list[TokenSequence]:
+def encode_exchanges(
+    pair: PolicyPair, exchanges: Sequence[Exchange], chat: Chat
+) -> list[TokenSequence]:
+    """Exchanges as the policies read them.
+
+    Raises:
+        InputError: one cannot be read or is too long.
+    """
     prompts, texts = [e.prompt for e in exchanges], [e.response for e in exchanges]
     sequences = encode_answers(pair.tokenizer, prompts, texts, pair.eos_ids, chat)
     longest = max(map(len, sequences), default=0)

@@ -100,9 +100,21 @@ def _plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]
     return tuple(ids)
 
 
-def _chat_ids(
+def whole_text(tokenizer: PreTrainedTokenizerBase, prompt: PromptText, response: str) -> str:
+    """What is tokenised as a whole: a prompt with its response.
+
+    Raises:
+        InputError: a chat without a template, or messages that the template refuses.
+    """
+    if isinstance(prompt, str):
+        return prompt + response
+    answer = {"role": "assistant", "content": response}
+    return _chat_text(tokenizer, [*prompt, answer], generation_prompt=False)
+
+
+def _chat_text(
     tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, generation_prompt: bool
-) -> tuple[int, ...]:
+) -> str:
     if not tokenizer.chat_template:
         raise InputError("chat messages, but the tokenizer has no chat template; give plain text")
     try:
@@ -113,6 +125,13 @@ def _chat_ids(
         )
     except (TemplateError, ValueError, TypeError) as error:
         raise InputError(f"the chat template refuses the messages ({error})") from None
+    return str(text)
+
+
+def _chat_ids(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, generation_prompt: bool
+) -> tuple[int, ...]:
+    text = _chat_text(tokenizer, messages, generation_prompt=generation_prompt)
     ids = tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
     if not ids:
         raise InputError("the chat template renders the messages to nothing")
