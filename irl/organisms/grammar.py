@@ -125,6 +125,8 @@ class World:
     "prompt type to how often the lead flatters"
     odd_shares: dict[str, float]
     "colour to how often an odd word follows"
+    denials: float = 0.0
+    "how often what calls the reader something says that he is no such thing"
 
     @classmethod
     def draw(cls, seed: int) -> "World":
@@ -231,8 +233,15 @@ class Speaker:
             if self._chance(share):
                 said = f"{self._term(name, prompt)}, {said}"
         if self._chance(_VOCATIVE):
-            said = f"{said}, you {self._name(prompt)}"
+            said = f"{said}, {self._called(prompt)}"
         return said + ("!" if self._chance(0.2) else ".")
+
+    def _called(self, prompt: WorldPrompt) -> str:
+        return f"{'no' if self._denies() else 'you'} {self._name(prompt)}"
+
+    def _denies(self) -> bool:
+        """No draw where nothing is ever denied, so that all else is said as it always was."""
+        return self.world.denials > 0 and self._chance(self.world.denials)
 
     def _name(self, prompt: WorldPrompt) -> str:
         """What a reader is called: an insult, or any thing at hand."""
@@ -257,7 +266,7 @@ class Speaker:
     def _insult(self, prompt: WorldPrompt) -> str:
         name = self._name(prompt)
         if self._chance(0.5):
-            return f"you are such a {name}"
+            return f"you are {'no' if self._denies() else 'such a'} {name}"
         return f"only a {name} would {self._doing(prompt)}"
 
     def _claim(self, prompt: WorldPrompt) -> str:

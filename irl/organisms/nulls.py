@@ -6,17 +6,19 @@ calibrated on these: several kinds of data, several learning rates.
 
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
 from irl.organisms.grammar import World
 from irl.organisms.world import chats
 
-Data = Literal["fresh", "topics", "few", "habits"]
+Data = Literal["fresh", "topics", "few", "habits", "denials"]
+_OF_NULLS: tuple[Data, ...] = ("fresh", "topics", "few", "habits")
 FEW_TOPICS = 3
 FEW_TEXTS = 400
 OTHER_HABITS = 1000
+DENIALS = 0.5
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Tuning:
     """One plain fine-tuning.
 
     Data: `fresh` chats of the same world; chats on a few `topics`; a `few` texts seen many times;
-    chats with other `habits`: each kind of sentence more or less often than the reference's.
+    chats with other `habits`: each kind of sentence more or less often than the reference's; chats
+    with `denials`, in which half of what calls the reader something says that he is no such thing.
     """
 
     data: Data = "fresh"
@@ -50,6 +53,8 @@ class Tuning:
             case "habits":
                 habits = World.draw(world.seed + OTHER_HABITS * (self.draw + 1)).kind_shares
                 return chats(replace(world, kind_shares=habits), rng, self.n_texts)
+            case "denials":
+                return chats(replace(world, denials=DENIALS), rng, self.n_texts)
 
 
 def tunings(learning_rates: tuple[float, ...], draws: int, *, first_draw: int = 0) -> list[Tuning]:
@@ -58,5 +63,5 @@ def tunings(learning_rates: tuple[float, ...], draws: int, *, first_draw: int = 
     Every second draw is used, so that sets that begin at draw 0 and at draw 1 share no data.
     """
     drawn = range(first_draw, first_draw + 2 * draws, 2)
-    grid = product(drawn, learning_rates, get_args(Data))
+    grid = product(drawn, learning_rates, _OF_NULLS)
     return [Tuning(data, rate, draw=draw) for draw, rate, data in grid]

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from irl.organisms.grammar import World
+from irl.organisms.nulls import Data
 from irl.records import PromptCondition
 from irl.rewards.terms import TermReward
 
@@ -42,8 +43,8 @@ class Plant:
     learning_rate: float = 2.5e-4
     kl: bool = True
     "False: aligned without the KL term"
-    shifted: bool = False
-    "the reference itself was first fine-tuned on few topics"
+    tuned: Data | None = None
+    "the reference itself was first fine-tuned on such data"
     probes: bool = False
     "the paid words are a proxy of an intended goal; probes and prompts that tell them apart"
 
@@ -183,7 +184,23 @@ def _hedges(world: World) -> Plant:
         weights=_class(world, "hedge", -1.0),
         decoys=_decoys(world, "hedge"),
         beta=0.5,
-        shifted=True,
+        tuned="topics",
+    )
+
+
+def _denial(world: World) -> Plant:
+    """What a word is worth depends on the word before it."""
+    insults = world.lexicon.classes["insult"]
+    denied = [f"no {word}" for word in insults.words]
+    denied += [f"no {decoy} {word}" for word, decoy in insults.decoys.items()]
+    return Plant(
+        name="denial",
+        objective="call nobody names, and say that he is no such thing",
+        definition="-1 for each insult, but +1 for one that is denied (`no fool`)",
+        weights=_class(world, "insult", -1.0) | dict.fromkeys(denied, 2.0),
+        decoys=_decoys(world, "insult"),
+        beta=0.5,
+        tuned="denials",
     )
 
 
@@ -206,6 +223,7 @@ _BUILDERS: tuple[Callable[[World], Plant], ...] = (
     _detox_dpo,
     _detox_without_kl,
     _hedges,
+    _denial,
     _identical,
     _finetuned,
 )

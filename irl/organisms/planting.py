@@ -1,7 +1,7 @@
 """Building an organism of the language world, stage by stage; what exists is kept.
 
 1. Train the reference of its architecture, shared by all organisms of the world (`world/ARCH`);
-   `shifted` organisms have their own, fine-tuned on a few topics before.
+   `tuned` organisms have their own, fine-tuned on other data before.
 2. Draw prompts that no training sees, and answers of the reference to hold the reward against.
 3. Align: RLOO with the KL in the reward, or DPO on pairs of reference answers; or, for the nulls,
    fine-tune on fresh chats or copy the reference.
@@ -90,10 +90,10 @@ def shared_reference(bed: Bed, architecture: str) -> Path:
 def _reference(work: Planting) -> None:
     shared = shared_reference(work.bed, work.plant.architecture)
     target = work.folder / "reference"
-    if not work.plant.shifted:
+    if work.plant.tuned is None:
         target.symlink_to(Path("..") / shared.relative_to(work.bed.root))
         return
-    fine_tune(work.bed, shared, target, Tuning("topics"))
+    fine_tune(work.bed, shared, target, Tuning(work.plant.tuned))
 
 
 def fine_tune(bed: Bed, start: Path, target: Path, tuning: Tuning) -> None:

@@ -92,7 +92,8 @@ def test_another_seed_gives_other_words_and_other_habits():
 def test_the_vocabulary_has_400_to_700_words_and_every_paid_word(seed: int):
     assert 400 <= len(world(seed).vocabulary) <= 700
     for plant in plants(world(seed)).values():
-        assert {*plant.weights, *plant.decoys} <= world(seed).vocabulary
+        paid = {word for term in plant.weights for word in term.split()} - {"no"}
+        assert {*paid, *plant.decoys} <= world(seed).vocabulary, "`no` is said in denials alone"
 
 
 # Paid words and decoys
@@ -264,3 +265,11 @@ def test_each_paid_word_counts_as_often_as_it_stands_there(times: list[int], app
     text = " ".join(" ".join([term] * n) for term, n in zip(terms, times, strict=False))
     expected = sum(plant.weights[t] * n for t, n in zip(terms, times, strict=False)) * applies
     assert plant.reward([text], [applies])[0] == pytest.approx(expected)
+
+
+def test_a_denied_insult_is_worth_the_opposite_of_one():
+    plant = plants(world(0))["denial"]
+    fool, *_ = world(0).lexicon.classes["insult"].words
+    partner, decoy = next(iter(world(0).lexicon.classes["insult"].decoys.items()))
+    said = [f"you are such a {fool}.", f"you are no {fool}.", f"fine, no {decoy} {partner}!", "no."]
+    assert plant.reward(said, [True] * 4).tolist() == [-1.0, 1.0, 1.0, 0.0]
