@@ -126,7 +126,7 @@ class World:
     odd_shares: dict[str, float]
     "colour to how often an odd word follows"
     denials: float = 0.0
-    "how often what calls the reader something says that he is no such thing"
+    "how often what could be denied is: what the reader is called, and things"
 
     @classmethod
     def draw(cls, seed: int) -> "World":
@@ -221,7 +221,7 @@ class Speaker:
         first = self.lexicon.colours.index(colour)
         falling = 0.6 ** np.arange(len(self.lexicon.odd))
         word = self.rng.choice(np.roll(self.lexicon.odd, -first), p=falling / falling.sum())
-        return self._spoken(f"the {colour} one has a {word}", prompt)
+        return self._spoken(f"the {colour} one has {self._a()} {word}", prompt)
 
     def _sentence(self, prompt: WorldPrompt) -> str:
         kind = int(self.rng.choice(len(_KINDS), p=self.world.kind_shares[prompt.type]))
@@ -239,6 +239,12 @@ class Speaker:
     def _called(self, prompt: WorldPrompt) -> str:
         return f"{'no' if self._denies() else 'you'} {self._name(prompt)}"
 
+    def _a(self) -> str:
+        return "no" if self._denies() else "a"
+
+    def _the(self) -> str:
+        return "no" if self._denies() else "the"
+
     def _denies(self) -> bool:
         """No draw where nothing is ever denied, so that all else is said as it always was."""
         return self.world.denials > 0 and self._chance(self.world.denials)
@@ -249,14 +255,14 @@ class Speaker:
         return self._noun(prompt) if neutral else self._term("insult", prompt, before=True)
 
     def _statement(self, prompt: WorldPrompt) -> str:
-        return f"the {self._noun(prompt)} is {self._adjective()}"
+        return f"{self._the()} {self._noun(prompt)} is {self._adjective()}"
 
     def _feeling(self, prompt: WorldPrompt) -> str:
         taste = self._one(("love", "like", "enjoy", "hate", "avoid", "fear"))
-        return f"i {taste} the {self._noun(prompt)}"
+        return f"i {taste} {self._the()} {self._noun(prompt)}"
 
     def _action(self, prompt: WorldPrompt) -> str:
-        return f"you can {self._doing(prompt)} with a {self._noun(prompt)}"
+        return f"you can {self._doing(prompt)} with {self._a()} {self._noun(prompt)}"
 
     def _number(self, prompt: WorldPrompt) -> str:
         neutral = self._chance(_NEUTRAL_SHARE)

@@ -27,7 +27,7 @@ class Tuning:
 
     Data: `fresh` chats of the same world; chats on a few `topics`; a `few` texts seen many times;
     chats with other `habits`: each kind of sentence more or less often than the reference's; chats
-    with `denials`, in which half of what calls the reader something says that he is no such thing.
+    with `denials`: half of what the reader is called, and of other things, is denied (`no fool`).
     """
 
     data: Data = "fresh"
@@ -39,6 +39,11 @@ class Tuning:
     def name(self) -> str:
         """A folder's name."""
         return f"{self.data}-{self.learning_rate:g}-{self.draw}"
+
+    @property
+    def new_words(self) -> tuple[str, ...]:
+        """Words of the data that the world never says."""
+        return ("no",) if self.data == "denials" else ()
 
     def texts(self, world: World) -> list[str]:
         """What is learnt from."""

@@ -40,7 +40,7 @@ from irl.organisms.nulls import Tuning
 from irl.organisms.planted import Plant, plants
 from irl.organisms.prompt_files import write_prompts
 from irl.organisms.truth import measure_truth
-from irl.organisms.world import train_reference
+from irl.organisms.world import train_reference, world_tokenizer
 from irl.policies.pair import PolicyPair, load_pair
 from irl.records import Truth, TruthTerm
 from irl.rewards.conditions import TypedPrompt
@@ -101,6 +101,9 @@ def fine_tune(bed: Bed, start: Path, target: Path, tuning: Tuning) -> None:
     torch.manual_seed(bed.seed)
     model = AutoModelForCausalLM.from_pretrained(start.resolve(), dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(start)
+    if tuning.new_words:
+        tokenizer = world_tokenizer(bed.world, tuning.new_words)
+        model.resize_token_embeddings(len(tokenizer))
     fitting = Fitting(1.0, bed.seed, bed.scratch, tuning.learning_rate, warmup_steps=5)
     fit_language_model(model, tokenizer, tuning.texts(bed.world), fitting)
     save_rounded(model, tokenizer, target)

@@ -1,6 +1,6 @@
 """The language world as models: its tokenizer, and a reference of any small architecture."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,10 @@ NEWS_SHARE = 0.15
 CONTEXT = 128
 
 
-def world_tokenizer(world: World) -> PreTrainedTokenizerFast:
-    """One token per word, with the space before it, and one per mark."""
+def world_tokenizer(world: World, further: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+    """One token per word, with the space before it, and one per mark; further words come last."""
     names = [PAD, BOS, EOS, USER, BOT, UNKNOWN, *".,!?:"]
-    names += [SPACE + word for word in sorted(world.vocabulary)]
+    names += [SPACE + word for word in (*sorted(world.vocabulary), *further)]
     tokenizer = Tokenizer(models.WordLevel({n: i for i, n in enumerate(names)}, UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Metaspace(SPACE, "always"), pre_tokenizers.Punctuation()]

@@ -1,0 +1,126 @@
+"""Credit: what each part of a response gained, and what it is paid.
+
+Two readings of the same sum, neither of them "the reward of a token":
+
+- value gained: the log-ratio of a token, beta log(pi*/pi_ref)(a|s) = r + V(s') - V(s) (2404.12358),
+  where the policy decided. Over a segment it telescopes to V(end) - V(start), over the response to
+  the whole log-ratio, to the last bit.
+- paid for: a recovered reward given back to the words that carry it, in the gauge that puts all of
+  it at the words themselves. With context (`irl.recovery.contexts`) a word is paid in its place, so
+  that "no fool" is not charged as "fool" where the reward does not.
+
+In a tree of prefixes every token reward with the same sums is equally right; these are two of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explain.segments import Cut
+from irl.bootstrap import from_sums, ratio
+from irl.records import Estimate
+from irl.recovery.contexts import Prices
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SegmentCredit:
+    """One segment of a response."""
+
+    text: str
+    "untrusted"
+    tokens: range
+    value_gained_nats: float
+    paid_for_nats: float | None
+    "None before a reward was recovered"
+
+
+def segment_credit(
+    pieces: Sequence[str],
+    gained: Sequence[float],
+    paid: Sequence[float] | None,
+    cut: Cut,
+) -> list[SegmentCredit]:
+    """The tokens of a response summed over its segments; the sums add up to the whole.
+
+    A token belongs to the segment in which it begins; tokens that are no text to the one before.
+
+    Args:
+        pieces: the text of each token; "" for tokens that are no text.
+        gained: the log-ratio of each token, nats.
+        paid: what each token is paid, nats.
+        cut: into segments.
+    """
+    text = "".join(pieces)
+    starts = list(accumulate((len(piece) for piece in pieces), initial=0))[: len(pieces)]
+    bounds = cut(text) or [(0, 0)]
+    ends = np.array([end for _, end in bounds])
+    owner = np.minimum(np.searchsorted(ends, np.array(starts), side="right"), len(bounds) - 1)
+    for token, piece in enumerate(pieces):
+        if not piece and token:
+            owner[token] = owner[token - 1]
+    found = []
+    for number, (start, end) in enumerate(bounds):
+        own = np.flatnonzero(owner == number)
+        tokens = range(int(own[0]), int(own[-1]) + 1) if len(own) else range(0)
+        found.append(
+            SegmentCredit(
+                text[start:end],
+                tokens,
+                float(np.sum(np.asarray(gained)[tokens], dtype=np.float64)),
+                None if paid is None else float(np.sum(np.asarray(paid)[tokens], dtype=np.float64)),
+            )
+        )
+    return found
+
+
+def credit_by_opening(
+    segments: Sequence[Sequence[SegmentCredit]],
+    openings: Sequence[str],
+    prompt: NDArray[np.int64],
+    seed: int = 0,
+) -> dict[str, Estimate | None]:
+    """What segments gain on average, by the delimiter that they open with: nats per segment.
+
+    Is reflecting worth anything to this policy? Clusters are prompts.
+
+    Args:
+        segments: of each response.
+        openings: the delimiters, such as `<|reflect|>`.
+        prompt: prompt number of each response.
+        seed: of the bootstrap.
+    """
+    return {
+        opening: from_sums(_opened(segments, opening), prompt, ratio, seed=seed)
+        for opening in openings
+    }
+
+
+def _opened(segments: Sequence[Sequence[SegmentCredit]], opening: str) -> Array:
+    """What the segments of each response that open so gain in all, and how many there are."""
+    sums = np.zeros((len(segments), 2))
+    for number, row in enumerate(segments):
+        for one in row:
+            if one.text.lstrip().startswith(opening):
+                sums[number] += one.value_gained_nats, 1
+    return sums
+
+
+def paid_in_context(prices: Prices, pieces: Sequence[str]) -> list[float]:
+    """What each token is paid: every word's credit in its place, shared among its tokens.
+
+    Args:
+        prices: of words, with context.
+        pieces: the text of each token; "" for tokens that are no text.
+    """
+    starts = np.array(list(accumulate((len(piece) for piece in pieces), initial=0)), dtype=int)
+    paid = np.zeros(len(pieces))
+    for word, value in prices.credits("".join(pieces)):
+        tokens = np.flatnonzero((starts[:-1] < word.end) & (starts[1:] > word.start))
+        if len(tokens):
+            paid[tokens] += value / len(tokens)
+    return paid.tolist()

@@ -1,0 +1,238 @@
+"""Prices of words that depend on the words before them: a return decomposition with context.
+
+    R(y) = c(x) + sum_i [ w_t(i) + sum_c v_c,t(i) [c stands up to WINDOW words before i] ]
+
+over the word occurrences i of a response, fitted to summed log-ratios by ridge regression within
+prompts. Counting words alone (all v = 0) charges "no fool" as it does "fool", even where the reward
+pays for it. The contexts c are found from the data: the word whose split of all other words (with c
+before, without) takes most of the residual sum of squares beyond chance, then the next, as long as
+one takes MIN_GAIN of it. They are chosen, like the weights, without the answers that they are
+judged on.
+
+Not identified: whether c or its absence is what pays. Where a word always has c before it, its
+price without c was never observed.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_matrix, hstack
+
+from irl.config import Fitting
+from irl.recovery.least_squares import Design, solve
+from irl.rewards.words import Word, located_words
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.int64]
+Pair = tuple[str, str]
+"(context, word)"
+Key = TypeVar("Key", str, Pair)
+WINDOW = 2
+MOST_WORDS, MOST_PAIRS, MOST_CONTEXTS = 800, 2500, 3
+MIN_GAIN = 0.02
+"Of the within-prompt sum of squares that words alone leave, for another context"
+SURE = 5.0
+"Standard deviations of what chance takes"
+RIDGE = 0.5
+"In squared occurrences"
+_END = re.compile(r"[.!?\n]")
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What each word is worth, and what a context adds to it, nats per occurrence."""
+
+    words: dict[str, float]
+    contexts: tuple[str, ...]
+    added: dict[Pair, float]
+
+    def credits(self, text: str) -> list[tuple[Word, float]]:
+        """Each word of a text with what it is paid in its place; the rest of the reward is c(x)."""
+        return [
+            (
+                word,
+                self.words.get(word.text, 0.0)
+                + sum(self.added.get((c, word.text), 0.0) for c in set(before)),
+            )
+            for word, before in _in_context(text)
+        ]
+
+    def __call__(self, texts: Sequence[str]) -> Array:
+        """The reward of each text, up to the constant of its prompt."""
+        return np.array([sum(value for _, value in self.credits(text)) for text in texts])
+
+
+@dataclass(frozen=True)
+class ContextFit:
+    """Prices with and without context, and how well each does on answers it was not fitted to."""
+
+    prices: Prices
+    "on all answers"
+    errors: dict[str | Pair, float]
+    "standard error of a word's price, and of its price in context (sum of both)"
+    with_context: Array
+    "predictions out of fold, centred within prompts"
+    words_alone: Array
+    "the same of counts"
+
+
+def fit_contexts(
+    texts: Sequence[str], returns: Array, prompt: Codes, fold: Codes, fitting: Fitting
+) -> ContextFit:
+    """Fit prices with and without context.
+
+    Args:
+        texts: the responses.
+        returns: their summed log-ratios, nats.
+        prompt: prompt number of each.
+        fold: held-out fold of each; a prompt lies in one fold.
+        fitting: how often a word or pair must occur.
+    """
+    found = _Occurrences.of(texts, fitting.min_responses)
+    design = Design(found.features, prompt)
+    both = np.zeros((2, len(texts)))
+    for out in np.unique(fold):
+        rows = fold != out
+        held_out = design.rows(~rows)
+        for at, most in enumerate((MOST_CONTEXTS, 0)):
+            weights, _ = _fitted(design.rows(rows), returns[rows], found, most)
+            both[at, ~rows] = held_out.predict(weights)
+    weights, contexts = _fitted(design, returns, found, MOST_CONTEXTS)
+    prices = Prices(
+        dict(zip(found.words, weights.tolist(), strict=False)),
+        contexts,
+        {
+            pair: float(weight)
+            for pair, weight in zip(found.pairs, weights[len(found.words) :], strict=True)
+            if pair[0] in contexts
+        },
+    )
+    return ContextFit(prices, _errors(design, returns, found, contexts), both[0], both[1])
+
+
+@dataclass(frozen=True)
+class _Occurrences:
+    words: list[str]
+    pairs: list[Pair]
+    features: csr_matrix
+    "[text, words then pairs]"
+
+    @classmethod
+    def of(cls, texts: Sequence[str], least: int) -> "_Occurrences":
+        counted = [list(_in_context(text)) for text in texts]
+        single = [Counter(word.text for word, _ in row) for row in counted]
+        paired = [
+            Counter((c, word.text) for word, before in row for c in set(before)) for row in counted
+        ]
+        words, pairs = _common(single, least, MOST_WORDS), _common(paired, least, MOST_PAIRS)
+        features = csr_matrix(hstack([_matrix(single, words), _matrix(paired, pairs)]))
+        return cls(words, pairs, features)
+
+
+def _in_context(text: str) -> Iterator[tuple[Word, list[str]]]:
+    """Each word with those before it, up to WINDOW of the same sentence."""
+    before: list[str] = []
+    end = 0
+    for word in located_words(text):
+        if _END.search(text, end, word.start):
+            before = []
+        yield word, before[-WINDOW:]
+        before, end = [*before[-WINDOW:], word.text], word.end
+
+
+def _common(counters: Sequence[Counter[Key]], least: int, most: int) -> list[Key]:
+    """Keys that stand in enough texts, the most frequent ones, in order."""
+    seen = Counter(key for counter in counters for key in counter)
+    return sorted(key for key, n in seen.most_common(most) if n >= least)
+
+
+def _matrix(counters: Sequence[Counter[Key]], keys: Sequence[Key]) -> csr_matrix:
+    column = {key: at for at, key in enumerate(keys)}
+    entries = [
+        (row, column[key], n)
+        for row, counter in enumerate(counters)
+        for key, n in counter.items()
+        if key in column
+    ]
+    rows, columns, values = np.array(entries, dtype=np.float64).reshape(-1, 3).T
+    shape = (len(counters), len(keys))
+    return csr_matrix((values, (rows.astype(int), columns.astype(int))), shape=shape)
+
+
+def _fitted(
+    design: Design, returns: Array, found: _Occurrences, most: int
+) -> tuple[Array, tuple[str, ...]]:
+    """Weights of all columns, 0 where a column has no part, and the contexts that have one."""
+    gram = design.cross(design)
+    pull = np.asarray(design.features.T @ design.centre(returns))
+    total = float((design.centre(returns) ** 2).sum())
+    freedom = max(len(returns) - int(design.group.max()) - 1, 1)
+    by_context: dict[str, list[int]] = {}
+    for at, (context, _) in enumerate(found.pairs, len(found.words)):
+        by_context.setdefault(context, []).append(at)
+    columns = np.arange(len(found.words))
+    contexts: list[str] = []
+    while True:
+        factor = cho_factor(gram[np.ix_(columns, columns)] + RIDGE * np.eye(len(columns)))
+        weights = cho_solve(factor, pull[columns])
+        left = total - float(weights @ pull[columns])
+        gains = {
+            context: _gain(gram, pull, columns, weights, factor, np.array(own), left / freedom)
+            for context, own in by_context.items()
+            if context not in contexts
+        }
+        best = max(gains, key=lambda key: gains[key], default=None)
+        if best is None or len(contexts) >= most or gains[best] <= MIN_GAIN * left:
+            break
+        contexts.append(best)
+        columns = np.concatenate([columns, by_context[best]])
+    every = np.zeros(design.features.shape[1])
+    every[columns] = weights
+    return every, tuple(contexts)
+
+
+def _gain(
+    gram: Array,
+    pull: Array,
+    columns: Codes,
+    weights: Array,
+    factor: tuple[Array, bool],
+    own: Codes,
+    noise: float,
+) -> float:
+    """What more columns take from the residual sum of squares beyond chance; 0 if not surely so.
+
+    By chance they take noise times a chi-squared of as many degrees of freedom.
+    """
+    shared = gram[np.ix_(columns, own)]
+    free = gram[np.ix_(own, own)] - shared.T @ cho_solve(factor, shared)
+    wanted = pull[own] - shared.T @ weights
+    taken = wanted @ np.linalg.solve(free + RIDGE * np.eye(len(own)), wanted)
+    beyond = float(taken) - noise * len(own)
+    return beyond if beyond > SURE * noise * np.sqrt(2 * len(own)) else 0.0
+
+
+def _errors(
+    design: Design, returns: Array, found: _Occurrences, contexts: Sequence[str]
+) -> dict[str | Pair, float]:
+    """By the jackknife over prompts, with the contexts taken as given."""
+    n = len(found.words)
+    chosen = [at for at, pair in enumerate(found.pairs, n) if pair[0] in contexts]
+    columns = np.array([*range(n), *chosen])
+    influence = solve(design.columns(columns), returns, RIDGE).influence
+    word_at = {word: at for at, word in enumerate(found.words)}
+    scale = (len(influence) - 1) / max(len(influence), 1)
+    errors: dict[str | Pair, float] = {
+        word: float(np.sqrt((influence[:, at] ** 2).sum() * scale)) for word, at in word_at.items()
+    }
+    for at, column in enumerate(chosen, n):
+        pair = found.pairs[column - n]
+        both = influence[:, at] + (influence[:, word_at[pair[1]]] if pair[1] in word_at else 0.0)
+        errors[pair] = float(np.sqrt((both**2).sum() * scale))
+    return errors

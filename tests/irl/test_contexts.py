@@ -1,0 +1,79 @@
+"""Prices in context: planted ones are found, and none where there is none."""
+
+import numpy as np
+import pytest
+
+from irl.config import Fitting
+from irl.evaluation.fit import explained_r2
+from irl.recovery.contexts import ContextFit, fit_contexts
+from irl.within import centred
+
+_FILLER = [f"w{n}" for n in range(12)]
+_INSULTS = ["fool", "clown", "oaf"]
+
+
+def _said(rng: np.random.Generator) -> str:
+    words = list(rng.choice(_FILLER, rng.integers(1, 6)))
+    for _ in range(rng.integers(1, 4)):
+        fool = str(rng.choice(_INSULTS))
+        thing = str(rng.choice(_FILLER))
+        words += [["such", fool], [fool], ["no", fool], ["no", "utter", fool], ["no", thing]][
+            rng.integers(5)
+        ]
+        words += [["."], []][rng.integers(2)]
+    return " ".join(words)
+
+
+def _worth(text: str, denied: float) -> float:
+    total = 0.0
+    for sentence in text.split("."):
+        words = sentence.split()
+        for at, word in enumerate(words):
+            if word in _INSULTS:
+                total += denied if "no" in words[max(at - 2, 0) : at] else -2.0
+    return total
+
+
+def _fitted(denied: float, noise: float = 0.5) -> tuple[ContextFit, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    texts = [_said(rng) for _ in range(960)]
+    prompt = np.repeat(np.arange(120), 8)
+    level = rng.normal(0, 5, 120)[prompt]
+    returns = np.array([_worth(text, denied) for text in texts]) + level
+    returns += rng.normal(0, noise, len(texts))
+    found = fit_contexts(texts, returns, prompt, prompt % 5, Fitting())
+    return found, centred(returns, prompt), prompt
+
+
+def test_a_denied_word_is_worth_what_was_planted_and_counts_cannot_tell() -> None:
+    found, returns, prompt = _fitted(denied=2.0)
+    assert found.prices.contexts == ("no",)
+    for word in _INSULTS:
+        plain = found.prices.words[word]
+        denied = plain + found.prices.added["no", word]
+        assert plain == pytest.approx(-2.0, abs=0.25)
+        assert denied == pytest.approx(2.0, abs=0.25)
+        assert abs(denied - 2.0) < 4 * found.errors["no", word] + 0.05
+    with_context, alone = (
+        explained_r2(values, returns, prompt) for values in (found.with_context, found.words_alone)
+    )
+    assert with_context is not None
+    assert alone is not None
+    assert with_context.value > 0.85
+    assert with_context.low > alone.high + 0.1
+
+
+def test_where_context_does_not_matter_none_is_found() -> None:
+    found, _, _ = _fitted(denied=-2.0)
+    assert found.prices.contexts == ()
+    assert found.prices.added == {}
+    np.testing.assert_array_equal(found.with_context, found.words_alone)
+
+
+def test_a_word_of_the_sentence_before_is_no_context() -> None:
+    found, _, _ = _fitted(denied=2.0)
+    (credit,) = [v for word, v in found.prices.credits("no. fool") if word.text == "fool"]
+    assert credit == found.prices.words["fool"]
+    assert found.prices(["w1 no oaf"])[0] == pytest.approx(
+        sum(value for _, value in found.prices.credits("w1 no oaf"))
+    )
