@@ -2,8 +2,8 @@
 
 from typing import Any
 
-_LAZY = {"audit": "explain.jobs.audit"}
-__all__ = ["audit"]
+_LAZY = {"audit": "explain.jobs.audit", "drift": "explain.jobs.series"}
+__all__ = ["audit", "drift"]
 
 
 def __getattr__(name: str) -> Any:

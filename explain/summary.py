@@ -4,9 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from explain.report import estimate, found_in_words
+from explain.series_page import weights_of
 from explain.words import printable
 from irl.errors import RunError
-from irl.records import Accuracy, AuditReport, Recovery, RecoveryReport, WordsVerdict
+from irl.records import (
+    Accuracy,
+    AuditReport,
+    Estimate,
+    Recovery,
+    RecoveryReport,
+    SeriesReport,
+    WordsVerdict,
+)
 from irl.runs import read_record, read_run
 
 TERMS_SHOWN = 10
@@ -26,9 +35,11 @@ def shown(path: Path) -> str:
     run = read_run(path)
     if run.manifest is None:
         raise RunError(f"The run {path} is {run.state}; repeat its command to finish it.")
-    if run.manifest.command != "audit":
-        return run.manifest.model_dump_json(indent=1)
-    return summary(read_record(path / "report.json", AuditReport))
+    if run.manifest.command == "audit":
+        return summary(read_record(path / "report.json", AuditReport))
+    if run.manifest.command == "drift":
+        return series_summary(read_record(path / "series.json", SeriesReport))
+    return run.manifest.model_dump_json(indent=1)
 
 
 def _lines(report: AuditReport) -> Iterator[str]:
@@ -128,3 +139,44 @@ def _words(found: WordsVerdict | None) -> Iterator[str]:
         f"                   explain {estimate(found.r2)} of the log-ratio's variance, "
         f"{estimate(found.sd_nats)} nats, on other prompts (p {found.p_value:.4f}): {judged}"
     )
+
+
+def series_summary(report: SeriesReport) -> str:
+    """The result of `irl drift` as plain text: a line per checkpoint, a line per term."""
+    lines = [
+        f"Series {report.run_id}",
+        f"  reference  {report.reference.source}",
+        "",
+        "  KL, nats per response (95 %)      entropy   words    R2   checkpoint",
+    ]
+    columns = zip(
+        report.checkpoints,
+        report.of("sequence_kl_nats"),
+        report.of("token_entropy_nats", "aligned"),
+        report.of("length_words", "aligned"),
+        report.of("fit_r2"),
+        strict=True,
+    )
+    for checkpoint, kl, entropy, length, r2 in columns:
+        moved = _with_interval(kl)
+        lines.append(
+            f"  {moved:31}   {_short(entropy, 3):>7}   {_short(length, 1):>5}  {_short(r2, 2):>4}"
+            f"   {checkpoint.name}"
+        )
+    weights = weights_of(report, "term_weight_nats")
+    if weights:
+        lines += ["", f"Weight of {len(weights)} terms at each checkpoint, nats per occurrence"]
+    for term, line in list(weights.items())[:TERMS_SHOWN]:
+        lines.append("  " + "  ".join(f"{_short(one, 2):>6}" for one in line) + f"   {term}")
+    lines += ["", "Caveats: " + ", ".join(caveat.code for caveat in report.caveats)]
+    return "\n".join(printable(line) for line in lines)
+
+
+def _short(value: Estimate | None, digits: int) -> str:
+    return "–" if value is None else f"{value.value:.{digits}f}"
+
+
+def _with_interval(value: Estimate | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value.value:8.3f}  ({value.low:.3f} to {value.high:.3f})"

@@ -3,4 +3,6 @@
 from collections.abc import Callable
 from typing import Final
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = ()
+from explain.commands.drift import drift
+
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (drift,)

@@ -29,6 +29,7 @@ from irl.records.organisms import Truth, TruthTerm
 from irl.records.recovery import RecoveryReport, WordsVerdict
 from irl.records.results import ResultRow, ResultTable
 from irl.records.runs import Check, Manifest
+from irl.records.series import SeriesCheckpoint, SeriesReport, SeriesRow
 
 __all__ = [
     "Accuracy",
@@ -56,6 +57,9 @@ __all__ = [
     "RecoveryReport",
     "ResultRow",
     "ResultTable",
+    "SeriesCheckpoint",
+    "SeriesReport",
+    "SeriesRow",
     "Term",
     "TokenMove",
     "Truth",
