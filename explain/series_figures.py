@@ -22,19 +22,28 @@ _STYLES: Final = (
     {"colour": PAID, "symbol": "circle", "dash": "solid"},
     {"colour": CHARGED, "symbol": "diamond", "dash": "dash"},
 )
+_HELD_AGAINST = {"colour": QUIET, "symbol": "square", "dash": "dot"}
 
 
 def lines_over_checkpoints(
-    checkpoints: Sequence[str], lines: Mapping[str, Line], unit: str
+    checkpoints: Sequence[str], lines: Mapping[str, Line], unit: str, *, from_zero: bool = False
 ) -> go.Figure:
-    """One or two lines by name, over the training step, or in the order of the checkpoints."""
+    """Lines by name over the training step, or over the checkpoints in their order.
+
+    One of the name "reference" is drawn as what the others are held against.
+    """
     figure = go.Figure()
-    for (name, line), style in zip(lines.items(), _STYLES, strict=False):
+    for (name, line), sign in zip(lines.items(), _STYLES, strict=False):
+        style = _HELD_AGAINST if name == "reference" else sign
         figure.add_trace(_trace(name, checkpoints, line, **style))
     figure.update_xaxes(**_checkpoint_axis(checkpoints))
     figure.update_xaxes(title=axis_title(_axis_words(checkpoints)))
     figure.update_yaxes(
-        title=axis_title(unit), automargin=True, zeroline=False, gridcolor=GRID, rangemode="tozero"
+        title=axis_title(unit),
+        automargin=True,
+        zeroline=False,
+        gridcolor=GRID,
+        rangemode="tozero" if from_zero else "normal",
     )
     figure.update_layout(
         height=LINES_PIXELS,
@@ -64,6 +73,8 @@ def weights_over_checkpoints(checkpoints: Sequence[str], weights: Mapping[str, L
         style = _STYLES[_mostly_negative(line)] | {"dash": "solid"}
         figure.add_trace(_trace(name, checkpoints, line, **style), **place)
         figure.add_hline(y=0, line_width=1, line_color=QUIET, **place)
+        lowest = at + PANELS_ACROSS >= len(shown)
+        figure.update_xaxes(showticklabels=lowest, **place)
     figure.update_xaxes(**_checkpoint_axis(checkpoints))
     figure.update_yaxes(automargin=True, zeroline=False, gridcolor=GRID, matches="y")
     figure.update_layout(

@@ -30,9 +30,9 @@ _CAVEATS: Final = {
     "weights-in-units-of-beta": "A weight is in nats: reward over the beta of that checkpoint's "
     "training, where a KL term held it to the reference. Sizes of different checkpoints compare "
     "only if beta was the same; signs and the order of terms within a checkpoint compare anyway.",
-    "on-the-way": "A checkpoint before the end of training is at no optimum yet: its log-ratio "
-    "says what it has learned so far. A weight that grows says that the policy came to act on the "
-    "term more, not that the term was paid more.",
+    "on-the-way": "A checkpoint before the end of training is at no optimum: it may fall short of "
+    "what it is paid for, or overshoot it. A weight that changes says that the policy acts on the "
+    "term otherwise than before, not that the term was paid otherwise.",
     "same-reference": "Every KL is to the same reference, over the same prompts and the same "
     "answers of the reference; it says nothing of how far one checkpoint is from the next.",
     "paired-checkpoints": "All checkpoints answer the same prompts with the same seed, so what "
@@ -105,7 +105,7 @@ def _figures(report: SeriesReport) -> dict[str, go.Figure]:
         ALIGNED_TO_REFERENCE: report.of("sequence_kl_nats"),
         REFERENCE_TO_ALIGNED: report.of("reverse_sequence_kl_nats"),
     }
-    drawn = {"kl": lines_over_checkpoints(names, kl, "nats per response")}
+    drawn = {"kl": lines_over_checkpoints(names, kl, "nats per response", from_zero=True)}
     for figure, measure, unit in (
         ("entropy", "token_entropy_nats", "nats per token"),
         ("length", "length_words", "words per response"),
