@@ -11,6 +11,8 @@ from irl.records import (
     Accuracy,
     AuditReport,
     Estimate,
+    OneTokenAnswer,
+    OneTokenReport,
     Recovery,
     RecoveryReport,
     SeriesReport,
@@ -39,6 +41,8 @@ def shown(path: Path) -> str:
         return summary(read_record(path / "report.json", AuditReport))
     if run.manifest.command == "drift":
         return series_summary(read_record(path / "series.json", SeriesReport))
+    if run.manifest.command == "tokens":
+        return tokens_summary(read_record(path / "one_token.json", OneTokenReport))
     return run.manifest.model_dump_json(indent=1)
 
 
@@ -180,3 +184,41 @@ def _with_interval(value: Estimate | None) -> str:
     if value is None:
         return "–"
     return f"{value.value:8.3f}  ({value.low:.3f} to {value.high:.3f})"
+
+
+def tokens_summary(report: OneTokenReport) -> str:
+    """The result of `irl tokens` as plain text: best and worst, each with its fitted weight."""
+    ranked = report.tokens - report.off_map
+    lines = [
+        f"One-token answers {report.run_id}: {report.tokens} tokens, {report.prompts} prompts",
+        f"  They are {report.reference_share:.2%} of the reference's answers and "
+        f"{report.aligned_share:.2%} of the aligned policy's.",
+        f"  {ranked} are on the map: likelier than {report.floor:g} under one of the policies.",
+    ]
+    if (left := report.left_out) is not None:
+        lines.append(
+            f"  {left.tokens} more tokens of the vocabulary were not scored; they begin "
+            f"{left.reference_share:.1%} of the reference's answers and {left.aligned_share:.1%} "
+            "of the aligned policy's."
+        )
+    for title, answers in (("Best", report.best), ("Worst", report.worst)):
+        if answers:
+            lines += ["", f"{title}: log-ratio in nats (95 %), by the token and by ending there"]
+            lines.append(
+                "                            token     end   aligned  reference   in answers"
+            )
+            lines += [_one_token(answer) for answer in answers]
+    lines += ["", "Caveats: " + ", ".join(caveat.code for caveat in report.caveats)]
+    return "\n".join(printable(line) for line in lines)
+
+
+def _one_token(answer: OneTokenAnswer) -> str:
+    interval = ""
+    if answer.low is not None and answer.high is not None:
+        interval = f"({answer.low:+.2f} to {answer.high:+.2f})"
+    weight = "–" if answer.term_weight is None else f"{answer.term_weight:+.2f}"
+    return (
+        f"  {answer.value:+6.2f} {interval:18} {answer.first_nats:+6.2f}  {answer.end_nats:+6.2f}"
+        f"   {answer.aligned_probability:.1e}    {answer.reference_probability:.1e}   {weight:>10}"
+        f"   {answer.token}"
+    )

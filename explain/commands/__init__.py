@@ -4,5 +4,6 @@ from collections.abc import Callable
 from typing import Final
 
 from explain.commands.drift import drift
+from explain.commands.tokens import tokens
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (drift,)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (drift, tokens)

@@ -25,6 +25,7 @@ from irl.records.audit import (
     TokenMove,
     Verdict,
 )
+from irl.records.one_token import LeftOut, OneTokenAnswer, OneTokenReport
 from irl.records.organisms import Truth, TruthTerm
 from irl.records.recovery import RecoveryReport, WordsVerdict
 from irl.records.results import ResultRow, ResultTable
@@ -44,10 +45,13 @@ __all__ = [
     "Fit",
     "GateRow",
     "Identifiability",
+    "LeftOut",
     "Manifest",
     "MethodDistance",
     "NullDirection",
     "Objective",
+    "OneTokenAnswer",
+    "OneTokenReport",
     "Pair",
     "PositionKL",
     "PromptCondition",
