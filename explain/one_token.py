@@ -11,8 +11,10 @@ f(v) holds a constant of the prompt. Within each prompt the mean under the refer
 of one token is taken away: 0 is what the reference would say in one token. (The median over the
 vocabulary would be decided by tokens that nobody says.)
 
-A log-ratio of what neither policy says is no evidence: training never saw it. Answers whose
-probability is below a floor under both are off the map.
+A log-ratio of what neither policy says is no evidence: training never saw it. In the small world an
+insult never stands alone (probability 1e-8); as a whole answer the worst of them come out as paid
+for by .9, where inside answers they are charged 2. Answers whose probability is below a floor under
+both policies are off the map: marked, and not ranked.
 """
 
 from dataclasses import dataclass
