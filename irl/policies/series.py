@@ -36,9 +36,13 @@ def checkpoints_of(sources: Sequence[str]) -> list[str]:
 
 
 def short_names(sources: Sequence[str]) -> list[str]:
-    """The folders' own names where these differ, else the sources as they were given."""
-    short = [Path(source).name for source in sources]
-    return short if len(set(short)) == len(short) else list(sources)
+    """As much of the end of each path as tells all of them apart."""
+    parts = [Path(source).parts for source in sources]
+    for depth in range(1, max(map(len, parts), default=1)):
+        short = ["/".join(one[-depth:]) for one in parts]
+        if len(set(short)) == len(short):
+            return short
+    return list(sources)
 
 
 def steps(names: Sequence[str]) -> list[int] | None:

@@ -63,7 +63,9 @@ def test_a_series_needs_two_different_checkpoints(
 
 def test_names_are_short_where_they_differ_and_tell_steps_where_these_rise():
     assert short_names(["x/checkpoint-5", "x/checkpoint-10"]) == ["checkpoint-5", "checkpoint-10"]
-    assert short_names(["a/aligned", "b/aligned"]) == ["a/aligned", "b/aligned"]
+    twins = ["root/models/a/aligned", "root/models/b/aligned"]
+    assert short_names(twins) == ["a/aligned", "b/aligned"]
+    assert short_names(["a", "./a"]) == ["a", "./a"]
     assert steps(["checkpoint-5", "checkpoint-10"]) == [5, 10]
     assert steps(["checkpoint-10", "checkpoint-5"]) is None
     assert steps(["checkpoint-10", "final"]) is None
