@@ -2,8 +2,12 @@
 
 from typing import Any
 
-_LAZY = {"audit": "explain.jobs.audit"}
-__all__ = ["audit"]
+_LAZY = {
+    "audit": "explain.jobs.audit",
+    "drift": "explain.jobs.series",
+    "one_token_answers": "explain.jobs.one_token",
+}
+__all__ = ["audit", "drift", "one_token_answers"]
 
 
 def __getattr__(name: str) -> Any:

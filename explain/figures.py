@@ -48,7 +48,7 @@ def terms_forest(terms: Sequence[Term], limit: int = MAX_TERMS) -> go.Figure:
         zeroline=False,
     )
     figure.update_xaxes(
-        title=_title("nats per occurrence (reward / beta)"),
+        title=axis_title("nats per occurrence (reward / beta)"),
         automargin=True,
         zeroline=False,
         showgrid=True,
@@ -87,9 +87,9 @@ def kl_by_position(rows: Sequence[PositionKL]) -> go.Figure:
     figure.add_hline(y=0, line_width=1, line_color=QUIET, row=1, col=1)
     figure.update_xaxes(automargin=True, zeroline=False, showgrid=False)
     figure.update_yaxes(automargin=True, zeroline=False, showgrid=True, gridcolor=GRID)
-    figure.update_yaxes(title=_title("nats"), row=1, col=1)
-    figure.update_yaxes(title=_title("answers"), rangemode="tozero", nticks=3, row=2, col=1)
-    figure.update_xaxes(title=_title("token of the response (0 = first)"), row=2, col=1)
+    figure.update_yaxes(title=axis_title("nats"), row=1, col=1)
+    figure.update_yaxes(title=axis_title("answers"), rangemode="tozero", nticks=3, row=2, col=1)
+    figure.update_xaxes(title=axis_title("token of the response (0 = first)"), row=2, col=1)
     figure.update_layout(
         height=POSITIONS_PIXELS,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
@@ -99,7 +99,8 @@ def kl_by_position(rows: Sequence[PositionKL]) -> go.Figure:
     return figure
 
 
-def _title(text: str) -> dict[str, object]:
+def axis_title(text: str) -> dict[str, object]:
+    """The title of an axis."""
     return {"text": text, "font": {"size": TITLE_SIZE}, "standoff": 12}
 
 

@@ -1,24 +1,14 @@
-"""report.html: the audit on one self-contained page, for people.
-
-Everything that comes from a model or a file is untrusted text: jinja2 escapes all of it, and the
-page's policy lets no script run but the two that are named there by their hash.
-"""
+"""report.html: the audit on one self-contained page, for people."""
 
 import json
-from base64 import b64encode
-from functools import cache
-from hashlib import sha256
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 import plotly.graph_objects as go
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from explain.exhibit import Exhibit, read_exhibit
 from explain.figures import ENOUGH_ANSWERS, MAX_TERMS, kl_by_position, terms_forest
+from explain.page import page
 from explain.shading import NAMES, gradient, shade
 from explain.words import KINDS, READABILITY, REWARDS, condition_in_words
 from irl.errors import RunError
@@ -29,14 +19,6 @@ MISSING: Final = "not measured"
 UNMEASURED: Final = "not-measured-"
 "How the codes of caveats about missing figures begin"
 TABLE_TERMS: Final = 60
-FONT: Final = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("explain"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
 def render(report: AuditReport, exhibit: Exhibit | None = None) -> str:
@@ -48,17 +30,13 @@ def render(report: AuditReport, exhibit: Exhibit | None = None) -> str:
     """
     caveats = report.verdict.caveats
     missing = [row for row in caveats if row.code.startswith(UNMEASURED)]
-    scripts = [_plotly(), _asset("figures.js")]
-    template = _ENVIRONMENT.get_template("report.html.j2")
-    return template.render(
+    return page(
+        "report.html.j2",
+        _figures(report),
         report=report,
         exhibit=exhibit,
         caveats=[row for row in caveats if row not in missing],
         missing=missing,
-        figures={name: _figure(drawn) for name, drawn in _figures(report).items()},
-        scripts=scripts,
-        hashes=[_hash(script) for script in scripts],
-        style=_asset("report.css"),
         settings=json.dumps(report.settings, indent=1, ensure_ascii=False),
         **_WORDS,
     )
@@ -107,27 +85,6 @@ def _figures(report: AuditReport) -> dict[str, go.Figure]:
     return drawn
 
 
-def _figure(figure: go.Figure) -> Markup:
-    """A figure as JSON that cannot close the script element which holds it."""
-    figure.update_layout(template=go.layout.Template(), font={"family": FONT, "size": 13})
-    return Markup(figure.to_json().replace("<", "\\u003c"))
-
-
-@cache
-def _plotly() -> Markup:
-    return Markup(get_plotlyjs())
-
-
-def _asset(name: str) -> Markup:
-    """A style or script of our own."""
-    return Markup(files("explain").joinpath("templates", name).read_text(encoding="utf-8"))
-
-
-def _hash(script: str) -> str:
-    """What a content security policy calls a script by."""
-    return "sha256-" + b64encode(sha256(script.encode()).digest()).decode()
-
-
 _WORDS: Final[dict[str, Any]] = {
     "estimate": estimate,
     "found_in_words": found_in_words,
@@ -139,7 +96,6 @@ _WORDS: Final[dict[str, Any]] = {
     "colours": NAMES,
     "scorers": {"log_ratio": "log-ratio", "recovered": "recovered reward"},
     "rewards": REWARDS,
-    "font": Markup(FONT),
     "max_terms": MAX_TERMS,
     "table_terms": TABLE_TERMS,
     "enough_answers": ENOUGH_ANSWERS,

@@ -4,9 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from explain.report import estimate, found_in_words
+from explain.series_page import weights_of
 from explain.words import printable
 from irl.errors import RunError
-from irl.records import Accuracy, AuditReport, Recovery, RecoveryReport, WordsVerdict
+from irl.records import (
+    Accuracy,
+    AuditReport,
+    Estimate,
+    OneTokenAnswer,
+    OneTokenReport,
+    Recovery,
+    RecoveryReport,
+    SeriesReport,
+    WordsVerdict,
+)
 from irl.runs import read_record, read_run
 
 TERMS_SHOWN = 10
@@ -26,9 +37,13 @@ def shown(path: Path) -> str:
     run = read_run(path)
     if run.manifest is None:
         raise RunError(f"The run {path} is {run.state}; repeat its command to finish it.")
-    if run.manifest.command != "audit":
-        return run.manifest.model_dump_json(indent=1)
-    return summary(read_record(path / "report.json", AuditReport))
+    if run.manifest.command == "audit":
+        return summary(read_record(path / "report.json", AuditReport))
+    if run.manifest.command == "drift":
+        return series_summary(read_record(path / "series.json", SeriesReport))
+    if run.manifest.command == "tokens":
+        return tokens_summary(read_record(path / "one_token.json", OneTokenReport))
+    return run.manifest.model_dump_json(indent=1)
 
 
 def _lines(report: AuditReport) -> Iterator[str]:
@@ -127,4 +142,83 @@ def _words(found: WordsVerdict | None) -> Iterator[str]:
     yield (
         f"                   explain {estimate(found.r2)} of the log-ratio's variance, "
         f"{estimate(found.sd_nats)} nats, on other prompts (p {found.p_value:.4f}): {judged}"
+    )
+
+
+def series_summary(report: SeriesReport) -> str:
+    """The result of `irl drift` as plain text: a line per checkpoint, a line per term."""
+    lines = [
+        f"Series {report.run_id}",
+        f"  reference  {report.reference.source}",
+        "",
+        "  KL, nats per response (95 %)      entropy   words    R2   checkpoint",
+    ]
+    columns = zip(
+        report.checkpoints,
+        report.of("sequence_kl_nats"),
+        report.of("token_entropy_nats", "aligned"),
+        report.of("length_words", "aligned"),
+        report.of("fit_r2"),
+        strict=True,
+    )
+    for checkpoint, kl, entropy, length, r2 in columns:
+        moved = _with_interval(kl)
+        lines.append(
+            f"  {moved:31}   {_short(entropy, 3):>7}   {_short(length, 1):>5}  {_short(r2, 2):>4}"
+            f"   {checkpoint.name}"
+        )
+    weights = weights_of(report, "term_weight_nats")
+    if weights:
+        lines += ["", f"Weight of {len(weights)} terms at each checkpoint, nats per occurrence"]
+    for term, line in list(weights.items())[:TERMS_SHOWN]:
+        lines.append("  " + "  ".join(f"{_short(one, 2):>6}" for one in line) + f"   {term}")
+    lines += ["", "Caveats: " + ", ".join(caveat.code for caveat in report.caveats)]
+    return "\n".join(printable(line) for line in lines)
+
+
+def _short(value: Estimate | None, digits: int) -> str:
+    return "–" if value is None else f"{value.value:.{digits}f}"
+
+
+def _with_interval(value: Estimate | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value.value:8.3f}  ({value.low:.3f} to {value.high:.3f})"
+
+
+def tokens_summary(report: OneTokenReport) -> str:
+    """The result of `irl tokens` as plain text: best and worst, each with its fitted weight."""
+    ranked = report.tokens - report.off_map
+    lines = [
+        f"One-token answers {report.run_id}: {report.tokens} tokens, {report.prompts} prompts",
+        f"  They are {report.reference_share:.2%} of the reference's answers and "
+        f"{report.aligned_share:.2%} of the aligned policy's.",
+        f"  {ranked} are on the map: likelier than {report.floor:g} under one of the policies.",
+    ]
+    if (left := report.left_out) is not None:
+        lines.append(
+            f"  {left.tokens} more tokens of the vocabulary were not scored; they begin "
+            f"{left.reference_share:.1%} of the reference's answers and {left.aligned_share:.1%} "
+            "of the aligned policy's."
+        )
+    for title, answers in (("Best", report.best), ("Worst", report.worst)):
+        if answers:
+            lines += ["", f"{title}: log-ratio in nats (95 %), by the token and by ending there"]
+            lines.append(
+                "                            token     end   aligned  reference   in answers"
+            )
+            lines += [_one_token(answer) for answer in answers]
+    lines += ["", "Caveats: " + ", ".join(caveat.code for caveat in report.caveats)]
+    return "\n".join(printable(line) for line in lines)
+
+
+def _one_token(answer: OneTokenAnswer) -> str:
+    interval = ""
+    if answer.low is not None and answer.high is not None:
+        interval = f"({answer.low:+.2f} to {answer.high:+.2f})"
+    weight = "–" if answer.term_weight is None else f"{answer.term_weight:+.2f}"
+    return (
+        f"  {answer.value:+6.2f} {interval:18} {answer.first_nats:+6.2f}  {answer.end_nats:+6.2f}"
+        f"   {answer.aligned_probability:.1e}    {answer.reference_probability:.1e}   {weight:>10}"
+        f"   {answer.token}"
     )

@@ -12,6 +12,7 @@ Reference = Annotated[
     str | None, typer.Option(help="Reference checkpoint; an adapter's base if left out.")
 ]
 Prompts = Annotated[str | None, typer.Option(help="Prompts: JSONL, Parquet, CSV or hub id.")]
+PromptLimit = Annotated[int | None, typer.Option(help="Use only the first so many prompts.")]
 Preferences = Annotated[
     list[str] | None, typer.Option(help="Labelled responses; may be given several times.")
 ]

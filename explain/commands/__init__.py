@@ -3,4 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = ()
+from explain.commands.drift import drift
+from explain.commands.tokens import tokens
+
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (drift, tokens)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,8 @@ from irl.policies.sample import Ids, sample
 from irl.tensors import TokenSequence, by_length
 
 RESPONSES_PER_SHARD = 2048
+Side = Literal["aligned", "reference"]
+SIDES: Final[tuple[Side, ...]] = ("aligned", "reference")
 
 
 @dataclass(frozen=True)
@@ -31,29 +34,30 @@ class Workshop:
 
 
 def sample_pair(pair: PolicyPair, prompts: Sequence[Ids], work: Workshop) -> pa.Table:
-    """K responses per prompt from both policies.
+    """K responses per prompt from both policies; see `sample_side`."""
+    return pa.concat_tables([sample_side(pair, side, prompts, work) for side in SIDES])
+
+
+def sample_side(pair: PolicyPair, source: Side, prompts: Sequence[Ids], work: Workshop) -> pa.Table:
+    """K responses per prompt from one policy of a pair.
 
     Returns:
         Columns prompt (index into `prompts`), source (aligned or reference), token_ids.
         Each shard has its own generator, so an interrupted run ends with the same responses.
     """
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    policy = pair.aligned if source == "aligned" else pair.reference
+
+    def draw(shard: int, part: Sequence[int]) -> pa.Table:
+        rows = [index for index in part for _ in range(work.sampling.responses_per_prompt)]
+        generator = _generator(work.seed, source, shard)
+        wanted = [prompts[row] for row in rows]
+        answers = draw_answers(policy, wanted, generator, pair.eos_ids, work.sampling)
+        columns = {"prompt": rows, "source": [source] * len(rows), "token_ids": answers}
+        return pa.table(columns, schema=_SAMPLED)
+
     parts = slices(order, work.sampling.prompts_per_shard)
-    tables = []
-    for source, policy in (("aligned", pair.aligned), ("reference", pair.reference)):
-
-        def draw(
-            shard: int, part: Sequence[int], source: str = source, policy: Policy = policy
-        ) -> pa.Table:
-            rows = [index for index in part for _ in range(work.sampling.responses_per_prompt)]
-            generator = _generator(work.seed, source, shard)
-            wanted = [prompts[row] for row in rows]
-            answers = draw_answers(policy, wanted, generator, pair.eos_ids, work.sampling)
-            columns = {"prompt": rows, "source": [source] * len(rows), "token_ids": answers}
-            return pa.table(columns, schema=_SAMPLED)
-
-        tables.append(run_parts(work.folder, f"sampled-{source}", parts, draw, work.progress))
-    return pa.concat_tables(tables)
+    return run_parts(work.folder, f"sampled-{source}", parts, draw, work.progress)
 
 
 def score_pair(

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from irl.config import ScoreSettings
 from irl.data import LabelledResponse, PromptRow, RefusedRow, Table, read_prompts
 from irl.engine.local import Workshop, sample_pair, score_pair
@@ -86,15 +88,23 @@ def prompts_of(settings: ScoreSettings) -> Table[PromptRow]:
     return read_prompts(settings.prompts)
 
 
-def sample_and_score(
-    run: RunFolder,
-    pair: PolicyPair,
-    table: Table[PromptRow],
-    settings: ScoreSettings,
-    clock: Clock,
-    progress: Progress,
-) -> Sampled:
-    """Sample K answers per prompt and side, and score each under both."""
+@dataclass(frozen=True)
+class Asked:
+    """The prompts that a pair can read."""
+
+    rows: list[PromptRow]
+    encoded: list[tuple[int, ...]]
+    refused: list[RefusedRow]
+
+
+def asked_of(
+    run: RunFolder, pair: PolicyPair, table: Table[PromptRow], settings: ScoreSettings
+) -> Asked:
+    """Encode the prompts; what cannot be read, or leaves no room for an answer, is refused.
+
+    Raises:
+        InputError: nothing is left.
+    """
     room = pair.context_tokens - settings.sampling.max_new_tokens
 
     def encode(row: PromptRow) -> tuple[int, ...]:
@@ -105,17 +115,35 @@ def sample_and_score(
     rows, encoded, refused = encode_rows(table.rows[: settings.prompt_limit], encode, table.source)
     refused = [*table.refused, *refused]
     log_refused(run, table.source, refused)
+    return Asked(rows, encoded, refused)
+
+
+def scored_answers(pair: PolicyPair, asked: Asked, drawn: pa.Table, work: Workshop) -> Answers:
+    """Score drawn answers under both policies, in the order of the prompts."""
+    drawn = drawn.sort_by([("prompt", "ascending")])
+    columns = drawn["prompt"].to_pylist(), drawn["token_ids"].to_pylist()
+    sequences = [
+        TokenSequence(asked.encoded[at], tuple(ids)) for at, ids in zip(*columns, strict=True)
+    ]
+    return collect(pair, asked.rows, drawn, score_pair(pair, sequences, work))
+
+
+def sample_and_score(
+    run: RunFolder,
+    pair: PolicyPair,
+    table: Table[PromptRow],
+    settings: ScoreSettings,
+    clock: Clock,
+    progress: Progress,
+) -> Sampled:
+    """Sample K answers per prompt and side, and score each under both."""
+    asked = asked_of(run, pair, table, settings)
     work = Workshop(run.parts, settings.sampling, settings.seed, progress)
     with clock.stage("sampling"):
-        drawn = sample_pair(pair, encoded, work).sort_by([("prompt", "ascending")])
+        drawn = sample_pair(pair, asked.encoded, work)
     with clock.stage("scoring"):
-        columns = drawn["prompt"].to_pylist(), drawn["token_ids"].to_pylist()
-        sequences = [
-            TokenSequence(encoded[at], tuple(ids)) for at, ids in zip(*columns, strict=True)
-        ]
-        scored = score_pair(pair, sequences, work)
-        answers = collect(pair, rows, drawn, scored)
-    return Sampled(answers, refused, _counts(answers, pair, refused))
+        answers = scored_answers(pair, asked, drawn, work)
+    return Sampled(answers, asked.refused, answer_counts(answers, pair, asked.refused))
 
 
 def write_tables(run: RunFolder, answers: Answers, recovered: Recovered | None) -> None:
@@ -124,7 +152,8 @@ def write_tables(run: RunFolder, answers: Answers, recovered: Recovered | None) 
     run.write_table("tokens.parquet", tokens_table(answers, recovered))
 
 
-def _counts(answers: Answers, pair: PolicyPair, refused: list[RefusedRow]) -> dict[str, int]:
+def answer_counts(answers: Answers, pair: PolicyPair, refused: list[RefusedRow]) -> dict[str, int]:
+    """What a manifest counts."""
     cut = sum(not ids or ids[-1] not in pair.eos_ids for ids in answers.token_ids)
     return {
         "prompts": len(answers.prompts),

@@ -47,7 +47,7 @@ def sample(
     cache = DynamicCache(config=policy.model.config)
     with policy.active():
         for _ in range(max_new_tokens):
-            hidden = _advance(policy, ids, attention, cache)
+            hidden = advance(policy, ids, attention, cache)
             tokens = _draw(policy.head(hidden), temperature, generator)
             for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
                 if row >= 0:
@@ -65,7 +65,7 @@ def sample(
     return [tuple(response) for response in responses]
 
 
-def _advance(policy: Policy, ids: Tensor, attention: Tensor, cache: DynamicCache) -> Tensor:
+def advance(policy: Policy, ids: Tensor, attention: Tensor, cache: DynamicCache) -> Tensor:
     """The last position's hidden state, [row, hidden]; the cache grows by the ids."""
     positions = (attention.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
     extra = {"position_ids": positions} if "position_ids" in policy.body_arguments else {}

@@ -61,6 +61,22 @@ def encode_response(
     return TokenSequence(whole[:start], _until_eos(whole[start:], eos_ids))
 
 
+def end_token(
+    tokenizer: PreTrainedTokenizerBase, prompt: PromptText, eos_ids: frozenset[int]
+) -> int:
+    """The token by which given responses to this prompt are ended.
+
+    Raises:
+        InputError: no token ends them.
+    """
+    last = encode_response(tokenizer, prompt, "a", eos_ids).response_ids[-1:]
+    if last and last[0] in eos_ids:
+        return last[0]
+    if tokenizer.eos_token_id is None:
+        raise InputError("no token ends an answer: the tokenizer has no EOS")
+    return int(tokenizer.eos_token_id)
+
+
 def encode_answers(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[PromptText],

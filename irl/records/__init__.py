@@ -25,10 +25,12 @@ from irl.records.audit import (
     TokenMove,
     Verdict,
 )
+from irl.records.one_token import LeftOut, OneTokenAnswer, OneTokenReport
 from irl.records.organisms import Truth, TruthTerm
 from irl.records.recovery import RecoveryReport, WordsVerdict
 from irl.records.results import ResultRow, ResultTable
 from irl.records.runs import Check, Manifest
+from irl.records.series import SeriesCheckpoint, SeriesReport, SeriesRow
 
 __all__ = [
     "Accuracy",
@@ -43,10 +45,13 @@ __all__ = [
     "Fit",
     "GateRow",
     "Identifiability",
+    "LeftOut",
     "Manifest",
     "MethodDistance",
     "NullDirection",
     "Objective",
+    "OneTokenAnswer",
+    "OneTokenReport",
     "Pair",
     "PositionKL",
     "PromptCondition",
@@ -56,6 +61,9 @@ __all__ = [
     "RecoveryReport",
     "ResultRow",
     "ResultTable",
+    "SeriesCheckpoint",
+    "SeriesReport",
+    "SeriesRow",
     "Term",
     "TokenMove",
     "Truth",

@@ -144,10 +144,10 @@ def _asked(design: Design, y: Array, kept: Codes, others: Codes, rate: float) ->
     z = np.where(free > MIN_FREE_SHARE * own, pull / (noise * np.sqrt(free.clip(RIDGE))), 0.0)
     telling = (z * noise) ** 2 >= _MIN_EXPLAINED * float(design.centre(y) @ y)
     asked = np.flatnonzero(telling & significant(z, rate, len(others), len(solution.influence)))
-    return _distinct(design, kept, others[asked[np.argsort(-np.abs(z[asked]))][:MAX_ASKED]])
+    return distinct(design, kept, others[asked[np.argsort(-np.abs(z[asked]))][:MAX_ASKED]])
 
 
-def _distinct(design: Design, kept: Codes, asked: Codes) -> Codes:
+def distinct(design: Design, kept: Codes, asked: Codes) -> Codes:
     """Without those that hardly vary beyond the kept features and the ones asked before them.
 
     "says the" and "gazette says the" would share one weight in any way, with large opposite parts.
