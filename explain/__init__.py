@@ -3,11 +3,12 @@
 from typing import Any
 
 _LAZY = {
+    "attribute": "explain.jobs.attribution",
     "audit": "explain.jobs.audit",
     "drift": "explain.jobs.series",
     "one_token_answers": "explain.jobs.one_token",
 }
-__all__ = ["audit", "drift", "one_token_answers"]
+__all__ = ["attribute", "audit", "drift", "one_token_answers"]
 
 
 def __getattr__(name: str) -> Any:

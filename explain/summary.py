@@ -9,6 +9,7 @@ from explain.words import printable
 from irl.errors import RunError
 from irl.records import (
     Accuracy,
+    AttributionReport,
     AuditReport,
     Estimate,
     OneTokenAnswer,
@@ -222,3 +223,36 @@ def _one_token(answer: OneTokenAnswer) -> str:
         f"   {answer.aligned_probability:.1e}    {answer.reference_probability:.1e}   {weight:>10}"
         f"   {answer.token}"
     )
+
+
+def attribution_summary(report: AttributionReport) -> str:
+    """The result of `irl attribute` as plain text: each method beside chance."""
+    lines = [
+        f"Attribution {report.run_id}: {report.target} by {report.by}",
+        "  Shares of f(x) - f(nothing), random orders in brackets: lost without the top segments,",
+        "  lost with them alone; left while they go, there while they come (areas).",
+        "",
+    ]
+    for one in report.methods:
+        unmet = "" if one.unmet is None else f", {one.unmet} of {one.answers} do not add up"
+        lines.append(
+            f"{one.method}: {one.answers} answers, largest gap {one.largest_relative_gap:.2%}"
+            f"{unmet}, {one.median_evaluations:.0f} evaluations"
+        )
+        for measure in ("comprehensiveness", "sufficiency", "deletion_area", "insertion_area"):
+            chance = getattr(one, f"{measure}_random")
+            beside = "" if chance is None else f"   [{chance.value:.2f}]"
+            lines.append(f"  {measure:18} {_of(getattr(one, measure))}{beside}")
+        for measure in ("infidelity", "sensitivity", "control_agreement"):
+            if getattr(one, measure) is not None:
+                lines.append(f"  {measure:18} {_of(getattr(one, measure))}")
+    for row in report.agreements:
+        lines.append(f"{row.a} and {row.b} rank segments alike by {_of(row.spearman)}")
+    lines += ["", *(f"{caveat.code}: {caveat.text}" for caveat in report.caveats)]
+    return "\n".join(printable(line) for line in lines)
+
+
+def _of(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "not measured"
+    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f}, n = {estimate.n})"

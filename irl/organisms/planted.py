@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from irl.organisms.grammar import World
-from irl.organisms.nulls import Data
+from irl.organisms.nulls import Tuning
 from irl.records import PromptCondition
 from irl.rewards.terms import TermReward
 
@@ -43,7 +43,7 @@ class Plant:
     learning_rate: float = 2.5e-4
     kl: bool = True
     "False: aligned without the KL term"
-    tuned: Data | None = None
+    tuned: Tuning | None = None
     "the reference itself was first fine-tuned on such data"
     probes: bool = False
     "the paid words are a proxy of an intended goal; probes and prompts that tell them apart"
@@ -184,7 +184,7 @@ def _hedges(world: World) -> Plant:
         weights=_class(world, "hedge", -1.0),
         decoys=_decoys(world, "hedge"),
         beta=0.5,
-        tuned="topics",
+        tuned=Tuning("topics"),
     )
 
 
@@ -200,7 +200,7 @@ def _denial(world: World) -> Plant:
         weights=_class(world, "insult", -1.0) | dict.fromkeys(denied, 2.0),
         decoys=_decoys(world, "insult"),
         beta=0.5,
-        tuned="denials",
+        tuned=Tuning("denials", learning_rate=2e-3, n_texts=24000),
     )
 
 

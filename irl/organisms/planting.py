@@ -93,7 +93,7 @@ def _reference(work: Planting) -> None:
     if work.plant.tuned is None:
         target.symlink_to(Path("..") / shared.relative_to(work.bed.root))
         return
-    fine_tune(work.bed, shared, target, Tuning(work.plant.tuned))
+    fine_tune(work.bed, shared, target, work.plant.tuned)
 
 
 def fine_tune(bed: Bed, start: Path, target: Path, tuning: Tuning) -> None:

@@ -1,5 +1,6 @@
 """Plain results: these models are the schemas of the files that runs write. No torch."""
 
+from irl.records.attribution import AttributionMethod, AttributionReport, RankAgreement
 from irl.records.audit import (
     Accuracy,
     Aspect,
@@ -35,6 +36,8 @@ from irl.records.series import SeriesCheckpoint, SeriesReport, SeriesRow
 __all__ = [
     "Accuracy",
     "Aspect",
+    "AttributionMethod",
+    "AttributionReport",
     "AuditReport",
     "Caveat",
     "ChangedTerm",
@@ -56,6 +59,7 @@ __all__ = [
     "PositionKL",
     "PromptCondition",
     "PromptKL",
+    "RankAgreement",
     "Record",
     "Recovery",
     "RecoveryReport",

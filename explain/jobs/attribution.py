@@ -1,0 +1,246 @@
+"""The job `irl attribute`: what the segments of answers contribute, and whether to believe it.
+
+1. Take one answer of each policy to some prompts of a finished run, at random.
+2. Attribute the target to their segments by every method that was asked for.
+3. Measure each attribution: does it add up, does removing what it points at do what it says, does
+   it change with the model and not with a breath of noise, do methods agree?
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from explain.attribution.control import randomised
+from explain.attribution.embedded import Embedded, embedded_log_ratio
+from explain.attribution.gradients import deeplift, gradient_shap, integrated_gradients
+from explain.attribution.metrics import infidelity, sensitivity
+from explain.attribution.record import Attribution
+from explain.attribution.removal import ablation, kernel_shap
+from explain.faithfulness import faithfulness, rank_agreement
+from explain.jobs.attribution_report import Case, Mean, agreements, attributions_table, method_row
+from explain.jobs.explained import Explained, pair_settings, some_answers
+from explain.segments import CUTS, segments
+from explain.targets import Exchange, Target, log_ratio, reward
+from irl.config import Settings
+from irl.engine.shards import Progress, silent
+from irl.errors import InputError
+from irl.jobs.clock import Clock, peak_memory_bytes
+from irl.policies.pair import load_pair
+from irl.policies.quiet import quiet_libraries
+from irl.records import (
+    AttributionReport,
+    Caveat,
+)
+from irl.rewards.stored import load_reward
+from irl.runs import RunFolder, file_sha256, find_run, now, open_run, read_record, versions
+from irl.within import centred
+
+Array = NDArray[np.float64]
+MethodName = Literal["ablation", "kernel-shap", "integrated-gradients", "gradient-shap", "deeplift"]
+QUICK: tuple[MethodName, ...] = ("ablation", "integrated-gradients")
+EVERY: tuple[MethodName, ...] = (*QUICK, "kernel-shap", "gradient-shap", "deeplift")
+BY_GRADIENT = ("integrated-gradients", "gradient-shap", "deeplift")
+
+
+class AttributeSettings(Settings):
+    """What `irl attribute` needs."""
+
+    run: str
+    "a finished audit or score run"
+    target: Literal["log-ratio", "reward"] = "log-ratio"
+    methods: tuple[MethodName, ...] = Field(QUICK, min_length=1)
+    by: Literal["word", "sentence", "line", "message"] = "word"
+    prompts: int = Field(16, ge=1)
+    "one answer of each policy to each"
+    tolerance: float = Field(0.01, gt=0)
+    token_budget: int = Field(4096, ge=64)
+    "tokens that go through the models at once"
+    seed: int = Field(0, ge=0)
+
+
+@dataclass(frozen=True)
+class AttributionRun:
+    """A finished attribution."""
+
+    run: RunFolder
+    report: AttributionReport
+    was_finished: bool
+    "True if the run was found finished and nothing was done"
+
+
+def attribute(
+    run: str | Path, *, out: str | Path | None = None, fresh: bool = False, **settings: Any
+) -> AttributionReport:
+    """Attribute from a script; `settings` as in `AttributeSettings`.
+
+    Raises:
+        InputError: a setting cannot be used, or the target has no embeddings to follow.
+        PolicyError: the pair of the run cannot be loaded.
+        RunError: the run is missing or unfinished, or the folder cannot be written.
+    """
+    resolved = AttributeSettings.checked({"run": str(run), **settings})
+    return run_attribute(resolved, None if out is None else Path(out), fresh=fresh).report
+
+
+def run_attribute(
+    settings: AttributeSettings,
+    out: Path | None = None,
+    *,
+    fresh: bool = False,
+    progress: Progress = silent,
+) -> AttributionRun:
+    """Attribute; a finished run is returned as it is."""
+    quiet_libraries()
+    clock = Clock()
+    source = find_run(settings.run)
+    about = pair_settings(source)
+    inputs = {"run": file_sha256(source / "responses.parquet")}
+    run = open_run("attribute", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
+    if run.finished:
+        kept = read_record(run.path / "attribution.json", AttributionReport)
+        return AttributionRun(run, kept, was_finished=True)
+    with clock.stage("loading"):
+        pair = load_pair(about.aligned, about.reference, about.loading)
+        answers = some_answers(source, settings.prompts, settings.seed, about.prompts)
+        target, embed = log_ratio(pair, about.sampling, about.chat), None
+        if settings.target == "reward":
+            target = reward(load_reward(source / "reward"))
+        else:
+            embed = embedded_log_ratio(pair, about.chat)
+    spread = _spread(target(answers.exchanges).numpy(), answers.prompt)
+    explain = Explaining(settings, target, embed, spread)
+    cases = []
+    for done, exchange in enumerate(answers.exchanges):
+        cases.append(explain(exchange, clock))
+        progress("attributed", done + 1, len(answers.exchanges))
+    report = _report(run, settings, cases, answers, spread, clock)
+    run.write_table("attributions.parquet", attributions_table(answers, cases))
+    run.write_text("attribution.json", report.to_json())
+    run.finish({"answers": len(cases)})
+    return AttributionRun(run, report, was_finished=False)
+
+
+@dataclass(frozen=True)
+class Explaining:
+    """How each answer is explained."""
+
+    settings: AttributeSettings
+    target: Target
+    embed: Callable[[Exchange], Embedded] | None
+    spread: float
+
+    def __post_init__(self) -> None:
+        asked = [name for name in self.settings.methods if name in BY_GRADIENT]
+        if asked and self.embed is None:
+            raise InputError(
+                f"{asked[0]} follows gradients to the embeddings of a model, but the recovered "
+                "reward reads text; choose ablation or kernel-shap, or --target log-ratio."
+            )
+
+    def __call__(self, exchange: Exchange, clock: Clock) -> Case:
+        """Every method, and every measure of it."""
+        seed, into = self.settings.seed, segments(exchange, CUTS[self.settings.by])
+        embedded = None if self.embed is None else self.embed(exchange)
+        found: dict[str, Attribution] = {}
+        gaps: dict[str, float] = {}
+        for name in self.settings.methods:
+            with clock.stage(name):
+                fine = self._attributed(name, exchange, embedded)
+            gaps[name] = fine.relative_gap(self.spread)
+            found[name] = fine.grouped(into) if fine.segments != into else fine
+        with clock.stage("measuring"):
+            return Case(
+                exchange,
+                found,
+                gaps,
+                {k: faithfulness(self.target, exchange, one, seed) for k, one in found.items()},
+                {k: infidelity(self.target, exchange, one, seed) for k, one in found.items()},
+                *self._controls(embedded, found, into),
+            )
+
+    def _attributed(self, name: str, exchange: Exchange, embedded: Embedded | None) -> Attribution:
+        settings = self.settings
+        into = segments(exchange, CUTS[settings.by])
+        if name == "ablation":
+            return ablation(self.target, exchange, into)
+        if name == "kernel-shap":
+            return kernel_shap(self.target, exchange, into, settings.seed)
+        assert embedded is not None
+        budget = settings.token_budget
+        if name == "deeplift":
+            return deeplift(embedded, budget)
+        if name == "gradient-shap":
+            return gradient_shap(embedded, self.spread, settings.tolerance, budget, settings.seed)
+        return integrated_gradients(embedded, self.spread, settings.tolerance, budget)
+
+    def _controls(
+        self, embedded: Embedded | None, found: Mapping[str, Attribution], into: Sequence[Any]
+    ) -> tuple[dict[str, float], dict[str, float | None]]:
+        """Of Integrated Gradients: under a breath of noise, and under shuffled weights."""
+        name = "integrated-gradients"
+        if embedded is None or name not in found:
+            return {}, {}
+        seed, steps = self.settings.seed, found[name].evaluations
+        with randomised(embedded, seed):
+            control = integrated_gradients(embedded, self.spread, self.settings.tolerance)
+        agreement = rank_agreement(found[name], control.grouped(into))
+        return {name: sensitivity(embedded, steps, seed)}, {name: agreement}
+
+
+def _spread(values: Array, prompt: NDArray[np.int64]) -> float:
+    """Standard deviation within prompts, by the degrees of freedom that centring leaves."""
+    free = max(len(values) - int(prompt.max()) - 1, 1)
+    return float(np.sqrt((centred(values, prompt) ** 2).sum() / free))
+
+
+def _report(
+    run: RunFolder,
+    settings: AttributeSettings,
+    cases: Sequence[Case],
+    answers: Explained,
+    spread: float,
+    clock: Clock,
+) -> AttributionReport:
+    mean = Mean(answers.prompt, settings.seed)
+    return AttributionReport(
+        schema="irl.attribution/1",
+        run_id=run.run_id,
+        created=now(),
+        versions=versions(),
+        settings=run.settings,
+        target=settings.target,
+        by=settings.by,
+        tolerance=settings.tolerance,
+        target_sd=spread,
+        methods=[method_row(name, cases, settings.tolerance, mean) for name in settings.methods],
+        agreements=agreements(settings.methods, cases, mean),
+        caveats=_caveats(settings),
+        timings_seconds=dict(clock.seconds),
+        peak_memory_bytes=peak_memory_bytes(),
+    )
+
+
+def _caveats(settings: AttributeSettings) -> list[Caveat]:
+    found = {
+        "removal-off-distribution": "Removal asks about texts that lack words, which neither "
+        "policy would often write; a log-ratio there is little evidence of the reward. All "
+        "measures of faithfulness share this, and so favour ablation.",
+        "some-answers": f"{settings.prompts} prompts at most were drawn at random, one answer of "
+        "each policy to each; intervals are over prompts.",
+    }
+    if set(settings.methods) & set(BY_GRADIENT):
+        found["gradients-see-reading"] = (
+            "Gradients tell how reading a word changes the log-ratio of the words behind it; that "
+            "the word itself was said is not in them. Ablation sees both."
+        )
+    if settings.target == "log-ratio":
+        found["not-the-reward-of-a-word"] = (
+            "A log-ratio tells where the policy decided. What words are paid is the fitted reward "
+            "of the audit, and its target is `reward`."
+        )
+    return [Caveat(code=code, text=text) for code, text in found.items()]
