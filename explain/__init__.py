@@ -2,8 +2,8 @@
 
 from typing import Any
 
-_LAZY = {"audit": "explain.jobs.audit"}
-__all__ = ["audit"]
+_LAZY = {"aspects": "explain.jobs.aspects", "audit": "explain.jobs.audit"}
+__all__ = ["aspects", "audit"]
 
 
 def __getattr__(name: str) -> Any:

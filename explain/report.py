@@ -6,6 +6,7 @@ page's policy lets no script run but the two that are named there by their hash.
 
 import json
 from base64 import b64encode
+from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -17,8 +18,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from explain.exhibit import Exhibit, read_exhibit
-from explain.figures import ENOUGH_ANSWERS, MAX_TERMS, kl_by_position, terms_forest
+from explain.aspect_words import MEANING, aspect_warning, not_priced
+from explain.exhibit import Exhibit, read_exhibit, read_texts
+from explain.figures import (
+    ENOUGH_ANSWERS,
+    MAX_TERMS,
+    aspects_forest,
+    kl_by_position,
+    terms_forest,
+)
 from explain.shading import NAMES, gradient, shade
 from explain.words import KINDS, READABILITY, REWARDS, condition_in_words
 from irl.errors import RunError
@@ -39,12 +47,17 @@ _ENVIRONMENT = Environment(
 )
 
 
-def render(report: AuditReport, exhibit: Exhibit | None = None) -> str:
+def render(
+    report: AuditReport,
+    exhibit: Exhibit | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> str:
     """The page as one string; it loads nothing from outside.
 
     Args:
         report: the audit.
         exhibit: a pair of answers to show, if there is one.
+        texts: the answers that aspects explain worst, by response id, where they were kept.
     """
     caveats = report.verdict.caveats
     missing = [row for row in caveats if row.code.startswith(UNMEASURED)]
@@ -53,6 +66,7 @@ def render(report: AuditReport, exhibit: Exhibit | None = None) -> str:
     return template.render(
         report=report,
         exhibit=exhibit,
+        texts=texts or {},
         caveats=[row for row in caveats if row not in missing],
         missing=missing,
         figures={name: _figure(drawn) for name, drawn in _figures(report).items()},
@@ -64,14 +78,19 @@ def render(report: AuditReport, exhibit: Exhibit | None = None) -> str:
     )
 
 
-def render_run(run: Path) -> str:
-    """The page of a finished run folder, as its audit wrote it.
+def render_run(run: Path, report: AuditReport | None = None) -> str:
+    """The page of a run folder, with what its tables hold.
+
+    Args:
+        run: the folder.
+        report: its report; None reads report.json.
 
     Raises:
         RunError: its report.json is missing or damaged.
     """
-    report = read_record(run / "report.json", AuditReport)
-    return render(report, exhibit_if_any(run))
+    report = report or read_record(run / "report.json", AuditReport)
+    worst = [row.response_id for row in report.aspect_residuals]
+    return render(report, exhibit_if_any(run), read_texts(run, worst))
 
 
 def exhibit_if_any(run: Path) -> Exhibit | None:
@@ -102,6 +121,8 @@ def _figures(report: AuditReport) -> dict[str, go.Figure]:
     drawn = {}
     if report.terms:
         drawn["terms"] = terms_forest(report.terms)
+    if any(row.weight is not None for row in report.aspects):
+        drawn["aspects"] = aspects_forest(report.aspects)
     if report.drift is not None and report.drift.by_position:
         drawn["positions"] = kl_by_position(report.drift.by_position)
     return drawn
@@ -139,6 +160,9 @@ _WORDS: Final[dict[str, Any]] = {
     "colours": NAMES,
     "scorers": {"log_ratio": "log-ratio", "recovered": "recovered reward"},
     "rewards": REWARDS,
+    "meaning": MEANING,
+    "aspect_warning": aspect_warning,
+    "not_priced": not_priced,
     "font": Markup(FONT),
     "max_terms": MAX_TERMS,
     "table_terms": TABLE_TERMS,

@@ -15,6 +15,11 @@ Prompts = Annotated[str | None, typer.Option(help="Prompts: JSONL, Parquet, CSV 
 Preferences = Annotated[
     list[str] | None, typer.Option(help="Labelled responses; may be given several times.")
 ]
+Aspects = Annotated[str | None, typer.Option(help="aspects.yaml; default the stock set.")]
+AllowCode = Annotated[
+    bool | None,
+    typer.Option("--allow-code", help="Run the Python functions that aspects.yaml names."),
+]
 MethodOption = Annotated[
     str | None,
     typer.Option("--method", help="log-ratio; irl recover also: bradley-terry, max-entropy, ..."),

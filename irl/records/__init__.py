@@ -1,8 +1,11 @@
 """Plain results: these models are the schemas of the files that runs write. No torch."""
 
+from irl.records.aspects import AspectsReport
 from irl.records.audit import (
     Accuracy,
     Aspect,
+    AspectResidual,
+    AspectStatus,
     AuditReport,
     Caveat,
     ChangedTerm,
@@ -33,6 +36,9 @@ from irl.records.runs import Check, Manifest
 __all__ = [
     "Accuracy",
     "Aspect",
+    "AspectResidual",
+    "AspectStatus",
+    "AspectsReport",
     "AuditReport",
     "Caveat",
     "ChangedTerm",
