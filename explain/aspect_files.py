@@ -118,5 +118,5 @@ def _first(error: ValidationError) -> str:
             said = first["msg"][0].lower() + first["msg"][1:]
     if not kind:
         return f"{where}: {said}; it holds a list of `name: ..., kind: ...` entries."
-    hint = "; put it in quotes" if first["type"] == "string_type" else ""
+    hint = "; put it in quotes" if first["type"] in ("string_type", "invalid_key") else ""
     return f"{where}, {key}: {said}, not {first['input']!r}{hint}."

@@ -25,6 +25,20 @@ def aspect_warning(readability: str | None) -> str:
     return _READINGS.get(readability or "", "")
 
 
+def explained(r2: str | None) -> str:
+    """How much the declared aspects explain together.
+
+    Args:
+        r2: the share with its interval, as it is shown; None where it was not measured.
+    """
+    if r2 is None:
+        return "How much the declared aspects explain together was not measured."
+    return (
+        f"Together the declared aspects explain {r2} of the within-prompt variance of the summed "
+        "log-ratio, on prompts they were not fitted to."
+    )
+
+
 def not_priced(aspect: Aspect) -> str:
     """Why an aspect has no weight, or what its weight carries beside it; empty if neither."""
     others = ", ".join(aspect.tied_to)

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from explain.aspect_words import MEANING, aspect_warning, not_priced
+from explain.aspect_words import MEANING, aspect_warning, explained, not_priced
 from explain.exhibit import Exhibit, read_exhibit, read_texts
 from explain.figures import (
     ENOUGH_ANSWERS,
@@ -163,6 +163,7 @@ _WORDS: Final[dict[str, Any]] = {
     "meaning": MEANING,
     "aspect_warning": aspect_warning,
     "not_priced": not_priced,
+    "explained": explained,
     "font": Markup(FONT),
     "max_terms": MAX_TERMS,
     "table_terms": TABLE_TERMS,

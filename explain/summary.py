@@ -168,7 +168,7 @@ def _aspect_lines(report: AspectsReport, responses: Mapping[str, str]) -> Iterat
     if warning := aspect_warning(report.readability):
         yield warning
     yield ""
-    yield f"{'aspect':16} {'weight':>8}   {'95 % interval':18} {'R2 lost without it':26} " + (
+    yield f"{'aspect':16} {'weight':>8}   {'95 % interval':20} {'R2 lost without it':26} " + (
         "reference  aligned   unit"
     )
     yield from map(_aspect_line, report.aspects)
@@ -186,10 +186,10 @@ def _aspect_lines(report: AspectsReport, responses: Mapping[str, str]) -> Iterat
 def _aspect_line(row: Aspect) -> str:
     rates = f"{row.reference_rate:9.3f} {row.aligned_rate:8.3f}   {row.unit}"
     if row.weight is None:
-        return f"{row.name:16} {not_priced(row):57} {rates}"
-    interval = f"{row.low:+7.2f} to {row.high:+7.2f}"
+        return f"{row.name:16} {not_priced(row):59} {rates}"
+    interval = f"{row.low:+8.3f} to {row.high:+8.3f}"
     note = f" ({not_priced(row)})" if row.tied_to else ""
-    return f"{row.name:16} {row.weight:+8.3f}   {interval:18} {_lost(row):26} {rates}{note}"
+    return f"{row.name:16} {row.weight:+8.3f}   {interval:20} {_lost(row):26} {rates}{note}"
 
 
 def _lost(row: Aspect) -> str:

@@ -206,7 +206,8 @@ REASONS = {
     r"fit\.(membership_auc|r2)|recovery\.\d+\.auc": "too-few-prompts",
     r"drift": "too-few-prompts",
     r"accuracy\.\d+\.(preference|length_controlled|ece)": "not-measured-pairs|reversed-score",
-    r"aspects_r2": "not-measured-aspects",
+    r"aspects_r2|aspects\.\d+\.drop_one_r2": "not-measured-aspects-r2",
+    r"aspects\.\d+\.(weight|low|high|drop_one_r2)": "not-measured-aspects",
     r"identifiability\.posterior_(trace|logdet)": "constant-reward|too-few-prompts",
     r"recovery\.\d+\.heldout_accuracy": "not-measured-accuracy",
     r"recovery\.\d+\.(mean|sd|min|max|sign_flip_share)": "not-measured-seed-spread",
@@ -361,7 +362,7 @@ def test_identical_checkpoints_have_no_objective(inputs: Inputs, tmp_path: Path)
     [
         ("{path: drift.sequence_kl_nats, max: 1.0e+6, on: high}", 0),
         ("{path: drift.sequence_kl_nats, max: -1}", 1),
-        ("{path: aspects_r2, max: 1}", 1),
+        ("{path: recovery.0.sd, max: 1}", 1),
     ],
     ids=["kept", "over", "not measured"],
 )

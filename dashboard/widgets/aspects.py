@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.widgets.plain import nats, table
 from explain import figures
-from explain.aspect_words import MEANING, aspect_warning, not_priced
+from explain.aspect_words import MEANING, aspect_warning, explained, not_priced
 from explain.report import estimate
 from irl.records import Aspect, AspectResidual, AuditReport
 
@@ -26,10 +26,8 @@ def show_aspects(report: AuditReport, texts: Mapping[str, str]) -> None:
     if not report.aspects:
         st.text("None were declared.")
         return
-    st.text(
-        f"Together they explain {estimate(report.aspects_r2)} of the within-prompt variance of "
-        "the summed log-ratio, on prompts they were not fitted to."
-    )
+    together = report.aspects_r2
+    st.text(explained(None if together is None else estimate(together)))
     st.caption(MEANING)
     if warning := aspect_warning(report.verdict.readability):
         st.text(warning)
