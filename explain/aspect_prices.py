@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.stats import norm, t
 
-from irl.bootstrap import DRAWS, draw_counts, from_sums, ratio
-from irl.evaluation.fit import explained_r2
+from irl.bootstrap import DRAWS, draw_counts, percentile_estimate
 from irl.records import Aspect, AspectResidual, AspectStatus, Estimate
 from irl.recovery.least_squares import RIDGE, Design, freedom, solve
 from irl.within import centred
@@ -211,11 +210,9 @@ def _cross_fitted(
     if len(crossed.inside) < 2 or not y.any():
         return None, [None] * len(every), []
     predicted = crossed.predicted(every)
-    lost = []
-    for at in every:
-        without = crossed.predicted(np.delete(every, at))
-        columns = np.stack([(y - without) ** 2 - (y - predicted) ** 2, y * y], axis=1)
-        lost.append(from_sums(columns, prompt, ratio, seed=seed))
+    squared = (y - predicted) ** 2
+    without = [(y - crossed.predicted(np.delete(every, at))) ** 2 - squared for at in every]
+    r2, *lost = _shares(np.stack([y * y - squared, *without]), y * y, prompt, seed)
     left = y - predicted
     worst = np.argsort(-np.abs(left), kind="stable")[:MAX_RESIDUALS]
     residuals = [
@@ -226,4 +223,24 @@ def _cross_fitted(
         )
         for at in worst
     ]
-    return explained_r2(predicted, y, prompt, seed), lost, residuals
+    return r2, lost, residuals
+
+
+def _shares(parts: Array, whole: Array, prompt: Codes, seed: int) -> list[Estimate | None]:
+    """The sum of each part over that of the whole; all from one draw of prompts.
+
+    Args:
+        parts: [part, response].
+        whole: of each response.
+        prompt: what is drawn.
+        seed: of the draws.
+    """
+    sums = np.stack([np.bincount(prompt, weights=row) for row in (whole, *parts)], axis=1)
+    drawn = draw_counts(len(sums), DRAWS, seed) @ sums
+    values = sums.sum(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = drawn[:, 1:] / drawn[:, :1]
+    return [
+        percentile_estimate(float(value / values[0]), share, len(sums))
+        for value, share in zip(values[1:], shares.T, strict=True)
+    ]

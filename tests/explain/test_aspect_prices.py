@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from explain.aspect_prices import MAX_RESIDUALS, Answered, Measured, Priced, price
+from irl.bootstrap import from_sums, ratio
+from irl.evaluation.fit import explained_r2
 from irl.records import Aspect
+from irl.within import centred
 
 Array = NDArray[np.float64]
 WEIGHTS = np.array([0.1, -2.0, 0.0])
@@ -126,6 +129,30 @@ def test_residuals_are_out_of_fold_and_name_what_nobody_declared():
     assert sizes == sorted(sizes, reverse=True)
 
 
+def test_r2_and_what_it_loses_are_the_shares_of_a_slow_cross_fit():
+    measured, answered = planted(n_prompts=20)
+    y = centred(answered.returns, answered.prompt)
+    x = np.stack([centred(column, answered.prompt) for column in measured.values.T], axis=1)
+
+    def predicted(columns: list[int]) -> Array:
+        found = np.zeros(len(y))
+        for fold in range(5):
+            inside = answered.fold == fold
+            weights = np.linalg.lstsq(x[~inside][:, columns], y[~inside])[0]
+            found[inside] = x[inside][:, columns] @ weights
+        return found
+
+    whole = predicted([0, 1, 2])
+    priced = price(measured, answered, seed=3)
+    slow = explained_r2(whole, y, answered.prompt, seed=3)
+    assert priced.r2.model_dump() == pytest.approx(slow.model_dump(), abs=1e-4)
+    without = predicted([0, 2])
+    columns = np.stack([(y - without) ** 2 - (y - whole) ** 2, y * y], axis=1)
+    lost = from_sums(columns, answered.prompt, ratio, seed=3)
+    found = of(priced, "insults").drop_one_r2
+    assert found.model_dump() == pytest.approx(lost.model_dump(), abs=1e-4)
+
+
 def test_rates_are_means_of_a_response_of_either_policy():
     measured, answered = planted()
     one = of(price(measured, answered), "insults")
@@ -191,6 +218,14 @@ def test_a_log_ratio_that_never_varies_is_priced_at_0_and_has_no_r2():
     priced = price(measured, replace(answered, returns=np.zeros(len(answered.prompt))))
     assert [one.weight for one in priced.aspects] == [0, 0, 0]
     assert (priced.r2, priced.residuals) == (None, [])
+
+
+def test_a_draw_of_prompts_that_do_not_vary_is_left_out():
+    measured, answered = planted(n_prompts=4)
+    still = np.where(answered.prompt < 3, 0.0, answered.returns)
+    priced = price(measured, replace(answered, returns=still))
+    assert priced.r2 is not None
+    assert np.isfinite([priced.r2.low, priced.r2.high]).all()
 
 
 def test_where_all_prompts_share_a_fold_nothing_is_out_of_fold():
