@@ -22,6 +22,7 @@ LABEL_CHARACTERS: Final = 28
 ROW_PIXELS: Final = 26
 TITLE_SIZE: Final = 13
 POSITIONS_PIXELS: Final = 380
+UNDECIDED: Final = "not told from 0"
 ENOUGH_ANSWERS: Final = 0.05
 "Share of the answers that must reach a position for its mean to be drawn in full"
 
@@ -69,11 +70,12 @@ def _aspect_rows(aspects: Sequence[Aspect]) -> Iterator[Row]:
 def _forest(shown: Sequence[Row], title: str) -> go.Figure:
     figure = go.Figure()
     figure.add_vline(x=0, line_width=1, line_color=QUIET)
-    for name, sign, colour, symbol in (
-        ("paid for", 1, PAID, "circle"),
-        ("charged for", -1, CHARGED, "diamond"),
+    for name, colour, symbol in (
+        ("paid for", PAID, "circle"),
+        ("charged for", CHARGED, "diamond"),
+        (UNDECIDED, QUIET, "circle-open"),
     ):
-        rows = [at for at, row in enumerate(shown) if (row.value > 0) == (sign > 0)]
+        rows = [at for at, row in enumerate(shown) if _side(row) == name]
         if rows:
             figure.add_trace(_forest_rows(name, shown, rows, colour, symbol))
     figure.update_yaxes(
@@ -161,6 +163,12 @@ def safe_label(text: str, limit: int | None = None) -> str:
     if limit is not None and len(plain) > limit:
         plain = plain[: limit - 1] + "…"
     return html.escape(plain)
+
+
+def _side(row: Row) -> str:
+    if row.low <= 0 <= row.high:
+        return UNDECIDED
+    return "paid for" if row.value > 0 else "charged for"
 
 
 def _forest_rows(
