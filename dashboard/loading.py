@@ -4,6 +4,7 @@ Caches are keyed by path and time of change: run files are replaced whole, never
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -15,6 +16,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from dashboard import RUNS_VARIABLE
+from explain.exhibit import read_texts
 from explain.shading import COLUMNS as SHADED
 from explain.shading import Colour, scale_nats
 from explain.tokens import Answer, answer
@@ -133,6 +135,12 @@ def response(run: Path, response_id: str) -> dict[str, Any]:
     if missing:
         raise RunError(f"responses.parquet lacks the columns {', '.join(missing)}.")
     return row | {"prompt": readable_prompt(row["prompt"] or "")}
+
+
+def texts(run: Path, response_ids: Sequence[str]) -> dict[str, str]:
+    """Some responses by their ids; empty where the run has not kept them."""
+    changed = _changed(run / "responses.parquet")
+    return {} if changed is None else _texts(str(run), changed, tuple(response_ids))
 
 
 def tokens(run: Path, response_id: str) -> Answer:
@@ -269,6 +277,12 @@ def _one_row(file: str, changed: int, response_id: str) -> dict[str, Any] | str:
     except (OSError, pa.ArrowException) as error:
         return f"{Path(file).name} cannot be read ({error})."
     return rows[0] if rows else f"{Path(file).name} has no response of this id."
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _texts(run: str, changed: int, response_ids: tuple[str, ...]) -> dict[str, str]:
+    del changed  # part of the key only
+    return read_texts(Path(run), response_ids)
 
 
 @st.cache_data(show_spinner=False, max_entries=100)

@@ -3,12 +3,13 @@
 from typing import Any
 
 _LAZY = {
+    "aspects": "explain.jobs.aspects",
     "attribute": "explain.jobs.attribution",
     "audit": "explain.jobs.audit",
     "drift": "explain.jobs.series",
     "one_token_answers": "explain.jobs.one_token",
 }
-__all__ = ["attribute", "audit", "drift", "one_token_answers"]
+__all__ = ["aspects", "attribute", "audit", "drift", "one_token_answers"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ enough to be read, the pair with the largest difference of recovered reward. Whe
 for, of summed log-ratio.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -52,6 +52,17 @@ def read_exhibit(run: Path) -> Exhibit | None:
         return exhibit(responses, pq.read_table(run / "tokens.parquet"))
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise RunError(f"The tables of {run} cannot be read ({error}).") from error
+
+
+def read_texts(run: Path, response_ids: Sequence[str]) -> dict[str, str]:
+    """Answers of a run folder by their ids; untrusted. Empty where the run has not kept them."""
+    try:
+        table = pq.read_table(run / "responses.parquet", columns=["response_id", "response"])
+    except (OSError, KeyError, ValueError, pa.ArrowException):
+        return {}
+    wanted = set(response_ids)
+    pairs = zip(table["response_id"].to_pylist(), table["response"].to_pylist(), strict=True)
+    return {name: text for name, text in pairs if name in wanted}
 
 
 def exhibit(responses: pa.Table, tokens: pa.Table) -> Exhibit | None:

@@ -5,7 +5,8 @@ marker's shape. Plotly reads tags such as <a> and <b> in labels, so untrusted te
 """
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import plotly.graph_objects as go
@@ -13,7 +14,7 @@ from plotly.subplots import make_subplots
 
 from explain.shading import CHARGED, PAID, QUIET
 from explain.words import condition_in_words, printable
-from irl.records import PositionKL, Term
+from irl.records import Aspect, PositionKL, Term
 
 GRID: Final = "rgba(128, 128, 128, 0.2)"
 MAX_TERMS: Final = 30
@@ -21,25 +22,65 @@ LABEL_CHARACTERS: Final = 28
 ROW_PIXELS: Final = 26
 TITLE_SIZE: Final = 13
 POSITIONS_PIXELS: Final = 380
+UNDECIDED: Final = "not told from 0"
 ENOUGH_ANSWERS: Final = 0.05
 "Share of the answers that must reach a position for its mean to be drawn in full"
 
 
+@dataclass(frozen=True)
+class Row:
+    """One row of a forest: a point with its interval. Labels are safe for Plotly."""
+
+    label: str
+    hover: str
+    value: float
+    low: float
+    high: float
+
+
 def terms_forest(terms: Sequence[Term], limit: int = MAX_TERMS) -> go.Figure:
     """Weights of the first terms with their intervals, one row each, in the order given."""
-    shown = list(terms[:limit])
+    rows = [
+        Row(_label(term), _hover(term), term.weight, term.low, term.high) for term in terms[:limit]
+    ]
+    return _forest(rows, "nats per occurrence (reward / beta)")
+
+
+def aspects_forest(aspects: Sequence[Aspect]) -> go.Figure:
+    """What a standard deviation of each priced aspect is worth, in the order given.
+
+    Units differ from aspect to aspect, so weights as they are cannot share an axis.
+    """
+    return _forest(list(_aspect_rows(aspects)), "nats per standard deviation within prompts")
+
+
+def _aspect_rows(aspects: Sequence[Aspect]) -> Iterator[Row]:
+    for one in aspects:
+        if one.weight is None or one.low is None or one.high is None:
+            continue
+        unit = safe_label(one.unit)
+        hover = (
+            f"<b>{safe_label(one.name)}</b><br>{one.weight:+.3f} nats per {unit} "
+            f"({one.low:+.3f} to {one.high:+.3f})<br>standard deviation {one.sd:.3g}"
+        )
+        ends = (one.sd * end for end in (one.weight, one.low, one.high))
+        yield Row(safe_label(one.name, LABEL_CHARACTERS), hover, *ends)
+
+
+def _forest(shown: Sequence[Row], title: str) -> go.Figure:
     figure = go.Figure()
     figure.add_vline(x=0, line_width=1, line_color=QUIET)
-    for name, sign, colour, symbol in (
-        ("paid for", 1, PAID, "circle"),
-        ("charged for", -1, CHARGED, "diamond"),
+    for name, colour, symbol in (
+        ("paid for", PAID, "circle"),
+        ("charged for", CHARGED, "diamond"),
+        (UNDECIDED, QUIET, "circle-open"),
     ):
-        rows = [at for at, term in enumerate(shown) if (term.weight > 0) == (sign > 0)]
+        rows = [at for at, row in enumerate(shown) if _side(row) == name]
         if rows:
             figure.add_trace(_forest_rows(name, shown, rows, colour, symbol))
     figure.update_yaxes(
         tickvals=list(range(len(shown))),
-        ticktext=[_label(term) for term in shown],
+        ticktext=[row.label for row in shown],
         range=[len(shown) - 0.4, -0.6],
         automargin=True,
         showgrid=True,
@@ -48,7 +89,7 @@ def terms_forest(terms: Sequence[Term], limit: int = MAX_TERMS) -> go.Figure:
         zeroline=False,
     )
     figure.update_xaxes(
-        title=axis_title("nats per occurrence (reward / beta)"),
+        title=axis_title(title),
         automargin=True,
         zeroline=False,
         showgrid=True,
@@ -125,25 +166,31 @@ def safe_label(text: str, limit: int | None = None) -> str:
     return html.escape(plain)
 
 
+def _side(row: Row) -> str:
+    if row.low <= 0 <= row.high:
+        return UNDECIDED
+    return "paid for" if row.value > 0 else "charged for"
+
+
 def _forest_rows(
-    name: str, terms: Sequence[Term], rows: Sequence[int], colour: str, symbol: str
+    name: str, shown: Sequence[Row], rows: Sequence[int], colour: str, symbol: str
 ) -> go.Scatter:
-    chosen = [terms[at] for at in rows]
+    chosen = [shown[at] for at in rows]
     return go.Scatter(
-        x=[term.weight for term in chosen],
+        x=[row.value for row in chosen],
         y=list(rows),
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": [term.high - term.weight for term in chosen],
-            "arrayminus": [term.weight - term.low for term in chosen],
+            "array": [row.high - row.value for row in chosen],
+            "arrayminus": [row.value - row.low for row in chosen],
             "thickness": 2,
             "width": 0,
         },
         mode="markers",
         marker={"color": colour, "symbol": symbol, "size": 9},
         name=name,
-        text=[_hover(term) for term in chosen],
+        text=[row.hover for row in chosen],
         hovertemplate="%{text}<extra></extra>",
     )
 

@@ -1,13 +1,21 @@
 """report.html: the audit on one self-contained page, for people."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from explain.exhibit import Exhibit, read_exhibit
-from explain.figures import ENOUGH_ANSWERS, MAX_TERMS, kl_by_position, terms_forest
+from explain.aspect_words import MEANING, aspect_warning, explained, not_priced
+from explain.exhibit import Exhibit, read_exhibit, read_texts
+from explain.figures import (
+    ENOUGH_ANSWERS,
+    MAX_TERMS,
+    aspects_forest,
+    kl_by_position,
+    terms_forest,
+)
 from explain.page import page
 from explain.shading import NAMES, gradient, shade
 from explain.words import KINDS, READABILITY, REWARDS, condition_in_words
@@ -21,12 +29,17 @@ UNMEASURED: Final = "not-measured-"
 TABLE_TERMS: Final = 60
 
 
-def render(report: AuditReport, exhibit: Exhibit | None = None) -> str:
+def render(
+    report: AuditReport,
+    exhibit: Exhibit | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> str:
     """The page as one string; it loads nothing from outside.
 
     Args:
         report: the audit.
         exhibit: a pair of answers to show, if there is one.
+        texts: the answers that aspects explain worst, by response id, where they were kept.
     """
     caveats = report.verdict.caveats
     missing = [row for row in caveats if row.code.startswith(UNMEASURED)]
@@ -35,6 +48,7 @@ def render(report: AuditReport, exhibit: Exhibit | None = None) -> str:
         _figures(report),
         report=report,
         exhibit=exhibit,
+        texts=texts or {},
         caveats=[row for row in caveats if row not in missing],
         missing=missing,
         settings=json.dumps(report.settings, indent=1, ensure_ascii=False),
@@ -42,14 +56,19 @@ def render(report: AuditReport, exhibit: Exhibit | None = None) -> str:
     )
 
 
-def render_run(run: Path) -> str:
-    """The page of a finished run folder, as its audit wrote it.
+def render_run(run: Path, report: AuditReport | None = None) -> str:
+    """The page of a run folder, with what its tables hold.
+
+    Args:
+        run: the folder.
+        report: its report; None reads report.json.
 
     Raises:
         RunError: its report.json is missing or damaged.
     """
-    report = read_record(run / "report.json", AuditReport)
-    return render(report, exhibit_if_any(run))
+    report = report or read_record(run / "report.json", AuditReport)
+    worst = [row.response_id for row in report.aspect_residuals]
+    return render(report, exhibit_if_any(run), read_texts(run, worst))
 
 
 def exhibit_if_any(run: Path) -> Exhibit | None:
@@ -80,6 +99,8 @@ def _figures(report: AuditReport) -> dict[str, go.Figure]:
     drawn = {}
     if report.terms:
         drawn["terms"] = terms_forest(report.terms)
+    if any(row.weight is not None for row in report.aspects):
+        drawn["aspects"] = aspects_forest(report.aspects)
     if report.drift is not None and report.drift.by_position:
         drawn["positions"] = kl_by_position(report.drift.by_position)
     return drawn
@@ -96,6 +117,10 @@ _WORDS: Final[dict[str, Any]] = {
     "colours": NAMES,
     "scorers": {"log_ratio": "log-ratio", "recovered": "recovered reward"},
     "rewards": REWARDS,
+    "meaning": MEANING,
+    "aspect_warning": aspect_warning,
+    "not_priced": not_priced,
+    "explained": explained,
     "max_terms": MAX_TERMS,
     "table_terms": TABLE_TERMS,
     "enough_answers": ENOUGH_ANSWERS,

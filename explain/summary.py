@@ -1,14 +1,17 @@
 """The audit in a terminal: a screenful, verdict first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from explain.aspect_words import MEANING, aspect_warning, not_priced
 from explain.report import estimate, found_in_words
 from explain.series_page import weights_of
 from explain.words import printable
 from irl.errors import RunError
 from irl.records import (
     Accuracy,
+    Aspect,
+    AspectsReport,
     AttributionReport,
     AuditReport,
     Estimate,
@@ -22,6 +25,8 @@ from irl.records import (
 from irl.runs import read_record, read_run
 
 TERMS_SHOWN = 10
+ASPECTS_SHOWN = 3
+TEXT_SHOWN = 160
 
 
 def summary(report: AuditReport) -> str:
@@ -83,6 +88,9 @@ def _figures(report: AuditReport) -> Iterator[str]:
     yield f"                   P(aligned above reference) {estimate(report.fit.membership_auc)}"
     for row in report.accuracy:
         yield from _agreement(row)
+    yield f"Declared aspects   R2 {estimate(report.aspects_r2)}"
+    for aspect in telling(report.aspects)[:ASPECTS_SHOWN]:
+        yield f"                   {aspect.weight:+.2f} nats per {aspect.unit}: {aspect.name}"
     if report.drift is not None:
         drift = report.drift
         yield f"Drift              {estimate(drift.sequence_kl_nats)} nats per response"
@@ -256,3 +264,58 @@ def _of(estimate: Estimate | None) -> str:
     if estimate is None:
         return "not measured"
     return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f}, n = {estimate.n})"
+
+
+def telling(aspects: list[Aspect]) -> list[Aspect]:
+    """The aspects whose interval excludes 0, first those without which R2 loses most."""
+    found = [one for one in aspects if one.weight and one.low is not None and one.high is not None]
+    certain = [one for one in found if (one.low or 0) > 0 or (one.high or 0) < 0]
+    return sorted(certain, key=lambda one: -(one.drop_one_r2.value if one.drop_one_r2 else 0.0))
+
+
+def aspects_summary(report: AspectsReport, responses: Mapping[str, str]) -> str:
+    """The result of `irl aspects` as plain text.
+
+    Args:
+        report: the result.
+        responses: the texts of those that are explained worst, by id; untrusted.
+    """
+    return "\n".join(printable(line) for line in _aspect_lines(report, responses))
+
+
+def _aspect_lines(report: AspectsReport, responses: Mapping[str, str]) -> Iterator[str]:
+    yield f"Aspects {report.run_id}, of the answers of {report.of_run}"
+    yield f"R2 out of fold, within prompts: {estimate(report.aspects_r2)}"
+    yield MEANING
+    if warning := aspect_warning(report.readability):
+        yield warning
+    yield ""
+    yield f"{'aspect':16} {'weight':>8}   {'95 % interval':20} {'R2 lost without it':26} " + (
+        "reference  aligned   unit"
+    )
+    yield from map(_aspect_line, report.aspects)
+    if report.aspect_residuals:
+        yield ""
+        yield "Explained worst: read these (log-ratio within its prompt, what is left of it, text)"
+    for row in report.aspect_residuals:
+        text = responses.get(row.response_id, "")
+        shown = text if len(text) <= TEXT_SHOWN else text[: TEXT_SHOWN - 1] + "…"
+        yield (
+            f"  {row.response_id}  {row.log_ratio_nats:+7.2f} {row.residual_nats:+7.2f}  {shown}"
+        )
+
+
+def _aspect_line(row: Aspect) -> str:
+    rates = f"{row.reference_rate:9.3f} {row.aligned_rate:8.3f}   {row.unit}"
+    if row.weight is None:
+        return f"{row.name:16} {not_priced(row):59} {rates}"
+    interval = f"{row.low:+8.3f} to {row.high:+8.3f}"
+    note = f" ({not_priced(row)})" if row.tied_to else ""
+    return f"{row.name:16} {row.weight:+8.3f}   {interval:20} {_lost(row):26} {rates}{note}"
+
+
+def _lost(row: Aspect) -> str:
+    if row.drop_one_r2 is None:
+        return "not measured"
+    lost = row.drop_one_r2
+    return f"{lost.value:.3f} ({lost.low:.3f} to {lost.high:.3f})"

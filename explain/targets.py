@@ -7,14 +7,14 @@ long as the prompt is not what is changed.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from explain.exchange import Exchange as Exchange
 from irl.config import Chat, Sampling
-from irl.data import Prompt
 from irl.engine.local import score_policy
 from irl.errors import InputError
 from irl.policies.pair import PolicyPair
@@ -25,17 +25,6 @@ from irl.rewards.head_reward import HeadReward
 from irl.rewards.stored import Reward
 from irl.rewards.terms import TermReward
 from irl.tensors import TokenSequence
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """A prompt and a response to it."""
-
-    prompt: Prompt
-    response: str
-    prompt_type: str | None = None
-    "where the source of the prompts names one"
-
 
 Values = Float[Tensor, " exchange"]
 Target = Callable[[Sequence[Exchange]], Values]

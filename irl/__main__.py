@@ -20,6 +20,8 @@ from irl.errors import InputError, IrlError
 from irl.jobs.terminal import interrupted, progress
 from irl.options import (
     Aligned,
+    AllowCode,
+    Aspects,
     Config,
     Fresh,
     Json,
@@ -52,6 +54,8 @@ def audit(
     reference: Reference = None,
     prompts: Prompts = None,
     preferences: Preferences = None,
+    aspects: Aspects = None,
+    allow_code: AllowCode = None,
     gate: Annotated[
         str | None, typer.Option(help="YAML file of limits; over them: exit 1.")
     ] = None,
@@ -75,6 +79,8 @@ def audit(
         "reference": reference,
         "prompts": prompts,
         "preferences": preferences or None,
+        "aspects": aspects,
+        "allow_code": allow_code,
         "gate": gate,
         "method": method,
         "trained_with": trained_with,

@@ -242,6 +242,10 @@ class SamplesSettings(HeadSettings):
 class AuditSettings(RecoverSettings):
     """What an audit needs."""
 
+    aspects: str | None = None
+    "aspects.yaml; None is the stock set"
+    allow_code: bool = False
+    "run the Python functions that it names"
     gate: str | None = None
     trained_with: TrainedWith = "unknown"
     deciding: Deciding = Deciding()

@@ -16,6 +16,11 @@ PromptLimit = Annotated[int | None, typer.Option(help="Use only the first so man
 Preferences = Annotated[
     list[str] | None, typer.Option(help="Labelled responses; may be given several times.")
 ]
+Aspects = Annotated[str | None, typer.Option(help="aspects.yaml; default the stock set.")]
+AllowCode = Annotated[
+    bool | None,
+    typer.Option("--allow-code", help="Run the Python functions that aspects.yaml names."),
+]
 MethodOption = Annotated[
     str | None,
     typer.Option("--method", help="log-ratio; irl recover also: bradley-terry, max-entropy, ..."),

@@ -21,11 +21,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from explain.aspect_files import read_aspects
 from irl.__main__ import main
 from irl.organisms.language import train_tokenizer
 from irl.records import AuditReport, Manifest, RecoveryReport
 from irl.rewards.head_reward import HeadReward
 from irl.rewards.terms import TermReward
+from irl.rewards.words import words
 from tests.fakes import SENTENCES, save_pair
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,7 +37,13 @@ LONG = "the cat " * 60
 "More tokens than the context of 64 leaves room for"
 RUN_FILES = {
     *("config.yaml", "report.json", "report.html", "responses.parquet", "tokens.parquet"),
-    *("log.jsonl", "manifest.json", "reward/terms.json", "reward/terms.safetensors"),
+    *(
+        "aspects.parquet",
+        "log.jsonl",
+        "manifest.json",
+        "reward/terms.json",
+        "reward/terms.safetensors",
+    ),
 }
 PATIENCE_SECONDS = 300
 
@@ -206,7 +214,8 @@ REASONS = {
     r"fit\.(membership_auc|r2)|recovery\.\d+\.auc": "too-few-prompts",
     r"drift": "too-few-prompts",
     r"accuracy\.\d+\.(preference|length_controlled|ece)": "not-measured-pairs|reversed-score",
-    r"aspects_r2": "not-measured-aspects",
+    r"aspects_r2|aspects\.\d+\.drop_one_r2": "not-measured-aspects-r2",
+    r"aspects\.\d+\.(weight|low|high|drop_one_r2)": "not-measured-aspects",
     r"identifiability\.posterior_(trace|logdet)": "constant-reward|too-few-prompts",
     r"recovery\.\d+\.heldout_accuracy": "not-measured-accuracy",
     r"recovery\.\d+\.(mean|sd|min|max|sign_flip_share)": "not-measured-seed-spread",
@@ -353,6 +362,40 @@ def test_identical_checkpoints_have_no_objective(inputs: Inputs, tmp_path: Path)
     assert report.drift.sequence_kl_nats.value == 0
 
 
+# Aspects
+
+
+def test_every_audit_measures_the_stock_aspects(audited: Audited):
+    names = read_aspects().names
+    assert [row.name for row in audited.report.aspects] == names
+    values = pq.read_table(audited.out / "aspects.parquet")
+    assert values.column_names == ["response_id", *names]
+    responses = pq.read_table(audited.out / "responses.parquet")
+    assert values["response_id"].to_pylist() == responses["response_id"].to_pylist()
+    assert values["length"].to_pylist() == [
+        len(words(t)) for t in responses["response"].to_pylist()
+    ]
+
+
+def test_a_file_of_aspects_replaces_the_stock_set(inputs: Inputs, tmp_path: Path):
+    file, out = tmp_path / "aspects.yaml", tmp_path / "run"
+    file.write_text("- {name: size, kind: length, of: characters}\n", encoding="utf-8")
+    done = irl("audit", *inputs.arguments(aspects=file, out=out))
+    assert done.code == 0, done.err
+    report = AuditReport.model_validate_json((out / "report.json").read_bytes())
+    assert [(row.name, row.unit) for row in report.aspects] == [("size", "character")]
+    file.write_text("- {name: size, kind: length, of: sentences}\n", encoding="utf-8")
+    assert_refused(irl("audit", *inputs.arguments(aspects=file, out=out)), "another run")
+
+
+def test_a_bad_file_of_aspects_stops_the_audit_before_anything_is_loaded(tmp_path: Path):
+    file = tmp_path / "aspects.yaml"
+    file.write_text("- {name: t, kind: callable, function: 'm:f'}\n", encoding="utf-8")
+    missing = ("--aligned", tmp_path / "none", "--reference", tmp_path / "none")
+    done = irl("audit", *missing, "--aspects", file)
+    assert_refused(done, "runs Python code", "--allow-code")
+
+
 # The gate
 
 
@@ -361,7 +404,7 @@ def test_identical_checkpoints_have_no_objective(inputs: Inputs, tmp_path: Path)
     [
         ("{path: drift.sequence_kl_nats, max: 1.0e+6, on: high}", 0),
         ("{path: drift.sequence_kl_nats, max: -1}", 1),
-        ("{path: aspects_r2, max: 1}", 1),
+        ("{path: recovery.0.sd, max: 1}", 1),
     ],
     ids=["kept", "over", "not measured"],
 )

@@ -1,13 +1,15 @@
-"""One run: verdict and caveats first, then objectives, terms, agreement, drift, responses."""
+"""One run: verdict and caveats first, then what is paid for, agreement, drift, responses."""
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
 
 from dashboard import loading
 from dashboard.selection import Selection
+from dashboard.widgets.aspects import show_aspects
 from dashboard.widgets.plain import estimate, nats, table
 from dashboard.widgets.responses import browse_responses
 from dashboard.widgets.run_choice import choose_run
@@ -43,7 +45,7 @@ def render() -> None:
     if run.problem is not None:
         _problem(run)
     if run.report is not None:
-        _report(run.report)
+        _report(run.report, run.path)
     if run.state == "finished":
         st.subheader("Responses")
         st.caption(
@@ -59,10 +61,11 @@ def _problem(run: loading.Run) -> None:
     st.code(str(run.path), language=None)
 
 
-def _report(report: AuditReport) -> None:
+def _report(report: AuditReport, run: Path) -> None:
     show_verdict(report)
     show_objectives(report.objectives)
     _terms(report.terms)
+    show_aspects(report, loading.texts(run, [r.response_id for r in report.aspect_residuals]))
     _agreement(report.accuracy)
     _left_open(report.identifiability)
     _drift(report.drift)

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
+from explain.commands.aspects import aspects
 from explain.commands.attribute import attribute
 from explain.commands.drift import drift
 from explain.commands.tokens import tokens
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (attribute, drift, tokens)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (aspects, attribute, drift, tokens)

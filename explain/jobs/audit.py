@@ -4,7 +4,7 @@
 2. Find objectives: few terms, length or one condition on the prompt that explain enough.
    Recover: a sparse term reward fitted to the summed log-ratios, within prompts, cross-fitted.
 3. Judge: fit out of fold; agreement with given labels, of the log-ratio and of the recovered
-   reward; drift; terms paid for, and terms that merely changed.
+   reward; drift; terms paid for, and terms that merely changed; declared aspects.
 4. Write the tables, the reward and the reports; hold the report against the gate.
 """
 
@@ -12,8 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from explain.aspect_files import AspectSet
+from explain.aspect_prices import Answered, Priced
+from explain.aspect_words import aspect_caveats
 from explain.caveats import run_caveats
-from explain.report import exhibit_if_any, render
+from explain.exchange import Exchange
+from explain.jobs.aspects import aspects_table, declared_aspects, price_answers
+from explain.report import render_run
 from explain.terms import Said, changed_terms, paid_terms, price_per_word
 from irl.config import AuditSettings
 from irl.engine.shards import Progress, silent
@@ -83,12 +88,15 @@ def run_audit(
     quiet_libraries()
     clock = Clock()
     rules = read_gate(Path(settings.gate)) if settings.gate else []
+    declared = declared_aspects(settings.aspects, allow_code=settings.allow_code)
     prompts, labels = prompts_of(settings), read_labels(settings.preferences)
     with clock.stage("loading"):
         pair = pair or load_pair(settings.aligned, settings.reference, settings.loading)
     inputs = input_hashes(pair, prompts, labels)
     if settings.gate:
         inputs["gate"] = file_sha256(Path(settings.gate))
+    if settings.aspects:
+        inputs["aspects"] = declared.sha256
     run = open_run("audit", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         report = read_record(run.path / "report.json", AuditReport)
@@ -100,8 +108,10 @@ def run_audit(
         term_fit = fit_reward(run, sampled.answers, settings, findings.where)
     with clock.stage("scoring"):
         agreed = agreement(run, pair, term_fit.reward, labels, settings, progress)
+    with clock.stage("aspects"):
+        priced = _aspects(run, sampled.answers, declared, settings)
     with clock.stage("evaluation"):
-        recovered = _Recovered(findings, term_fit, agreed)
+        recovered = _Recovered(findings, term_fit, agreed, priced)
         report = _judge(run, pair, sampled, recovered, settings)
     with clock.stage("writing"):
         write_recovered(run, sampled.answers, term_fit, settings)
@@ -112,7 +122,7 @@ def run_audit(
     }
     report = report.model_copy(update=update)
     run.write_text("report.json", report.to_json())
-    run.write_text("report.html", render(report, exhibit_if_any(run.path)))
+    run.write_text("report.html", render_run(run.path, report))
     run.finish(sampled.counts)
     return Audit(run, report, was_finished=False)
 
@@ -122,6 +132,27 @@ class _Recovered:
     findings: Findings
     term_fit: TermFit
     agreed: Agreement
+    priced: Priced
+
+
+def _aspects(
+    run: RunFolder, answers: Answers, declared: AspectSet, settings: AuditSettings
+) -> Priced:
+    """Measure and price the declared aspects; aspects.parquet holds their values."""
+    answered = Answered(
+        response_ids=answers.response_ids,
+        returns=answers.returns,
+        aligned=answers.aligned,
+        prompt=answers.prompt,
+        fold=answers.fold(settings.fitting.n_folds),
+    )
+    exchanges = [
+        Exchange(answers.prompts[at], text, answers.prompt_types[at])
+        for at, text in zip(answers.prompt.tolist(), answers.texts, strict=True)
+    ]
+    priced, values = price_answers(declared, exchanges, answered, settings.seed)
+    run.write_table("aspects.parquet", aspects_table(answers.response_ids, declared, values))
+    return priced
 
 
 def _judge(
@@ -137,6 +168,7 @@ def _judge(
     identical = pair.identical() or not answers.returns.any()
     opened = identified(answers, term_fit, settings)
     extra = run_caveats(sampled, pair, agreed, opened, labels_given=bool(settings.preferences))
+    extra += aspect_caveats(recovered.priced)
     return AuditReport(
         schema="irl.audit/1",
         run_id=run.run_id,
@@ -159,8 +191,9 @@ def _judge(
         ),
         fit=figures.fit,
         accuracy=agreed.rows,
-        aspects=[],
-        aspects_r2=None,
+        aspects=recovered.priced.aspects,
+        aspects_r2=recovered.priced.r2,
+        aspect_residuals=recovered.priced.residuals,
         drift=drift(
             answers.log_ratios,
             answers.pieces,

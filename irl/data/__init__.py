@@ -1,7 +1,7 @@
 """Prompts, preferences and samples in; every row that cannot be used is refused with a reason."""
 
 from irl.data.preferences import LabelledResponse, read_preferences
-from irl.data.prompts import Messages, Prompt, PromptRow, prompt_id, read_prompts
+from irl.data.prompts import Messages, Prompt, PromptRow, fold_of, prompt_id, read_prompts
 from irl.data.rows import RefusedRow, Table
 from irl.data.samples import SampleRow, read_samples
 
@@ -13,6 +13,7 @@ __all__ = [
     "RefusedRow",
     "SampleRow",
     "Table",
+    "fold_of",
     "prompt_id",
     "read_preferences",
     "read_prompts",

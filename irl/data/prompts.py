@@ -55,6 +55,11 @@ def prompt_id(prompt: Prompt) -> str:
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:12]
 
 
+def fold_of(name: str, n_folds: int) -> int:
+    """The fold of a prompt by its name: the same in every run and on every machine."""
+    return int(name, 16) % n_folds
+
+
 def prompt_in(cells: Cells, names: tuple[str, ...] = PROMPT_NAMES) -> Prompt | None:
     """Read the prompt under the first of these names that the row has; None if it has none.
 

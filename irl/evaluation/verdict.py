@@ -12,7 +12,6 @@ from irl.records import Caveat, Estimate, Fit, Verdict
 NOT_MEASURED = {
     "seed-spread": "The method has run with one seed, so mean, sd, min, max and sign_flip_share of "
     "recovery are null.",
-    "aspects": "No aspects were declared, so aspects is empty and aspects_r2 null.",
 }
 "Parts of the report that this version leaves unmeasured"
 _IDENTICAL = Caveat(

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from irl.data import Prompt, PromptRow
+from irl.data import Prompt, PromptRow, fold_of
 from irl.policies.pair import PolicyPair
 from irl.policies.pieces import Pieces, response_text
 from irl.rewards.conditions import TypedPrompt
@@ -72,10 +72,19 @@ class Answers:
         """The prompt of each response, as conditions look at it."""
         return [self.asked[at] for at in self.prompt]
 
+    @cached_property
+    def response_ids(self) -> list[str]:
+        """The name of each response: its prompt, its source, and a number."""
+        seen: dict[tuple[int, str], int] = {}
+        names = []
+        for number, source in zip(self.prompt.tolist(), self.source, strict=True):
+            at = seen[number, source] = seen.get((number, source), -1) + 1
+            names.append(f"{self.prompt_ids[number]}-{source[0]}{at}")
+        return names
+
     def fold(self, n_folds: int) -> NDArray[np.int64]:
         """The fold of each response: a hash of its prompt, so that a prompt is never split."""
-        numbers = np.array([int(name, 16) % n_folds for name in self.prompt_ids])
-        return numbers[self.prompt]
+        return np.array([fold_of(name, n_folds) for name in self.prompt_ids])[self.prompt]
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,7 @@ def responses_table(answers: Answers, recovered: Recovered | None) -> pa.Table:
     missing = [None] * len(answers.texts)
     return pa.table(
         {
-            "response_id": _response_ids(answers),
+            "response_id": answers.response_ids,
             "prompt_id": [answers.prompt_ids[at] for at in answers.prompt],
             "prompt": [_shown(answers.prompts[at]) for at in answers.prompt],
             "response": answers.texts,
@@ -139,7 +148,7 @@ def tokens_table(answers: Answers, recovered: Recovered | None) -> pa.Table:
     """tokens.parquet: one row per response, list columns of one entry per token."""
     return pa.table(
         {
-            "response_id": _response_ids(answers),
+            "response_id": answers.response_ids,
             "token_ids": answers.token_ids,
             "tokens": answers.pieces,
             "aligned_nats": answers.aligned_nats,
@@ -176,15 +185,6 @@ TOKENS = pa.schema(
 
 def _arrays(column: pa.ChunkedArray) -> list[Array]:
     return [np.asarray(row, dtype=np.float64) for row in column.to_numpy()]
-
-
-def _response_ids(answers: Answers) -> list[str]:
-    seen: dict[tuple[int, str], int] = {}
-    names = []
-    for number, source in zip(answers.prompt.tolist(), answers.source, strict=True):
-        at = seen[number, source] = seen.get((number, source), -1) + 1
-        names.append(f"{answers.prompt_ids[number]}-{source[0]}{at}")
-    return names
 
 
 def _shown(prompt: Prompt) -> str:

@@ -221,7 +221,7 @@ class Speaker:
         first = self.lexicon.colours.index(colour)
         falling = 0.6 ** np.arange(len(self.lexicon.odd))
         word = self.rng.choice(np.roll(self.lexicon.odd, -first), p=falling / falling.sum())
-        return self._spoken(f"the {colour} one has {self._a()} {word}", prompt)
+        return self._spoken(f"the {colour} one has {self._or_no('a')} {word}", prompt)
 
     def _sentence(self, prompt: WorldPrompt) -> str:
         kind = int(self.rng.choice(len(_KINDS), p=self.world.kind_shares[prompt.type]))
@@ -233,21 +233,12 @@ class Speaker:
             if self._chance(share):
                 said = f"{self._term(name, prompt)}, {said}"
         if self._chance(_VOCATIVE):
-            said = f"{said}, {self._called(prompt)}"
+            said = f"{said}, {self._or_no('you')} {self._name(prompt)}"
         return said + ("!" if self._chance(0.2) else ".")
 
-    def _called(self, prompt: WorldPrompt) -> str:
-        return f"{'no' if self._denies() else 'you'} {self._name(prompt)}"
-
-    def _a(self) -> str:
-        return "no" if self._denies() else "a"
-
-    def _the(self) -> str:
-        return "no" if self._denies() else "the"
-
-    def _denies(self) -> bool:
+    def _or_no(self, said: str) -> str:
         """No draw where nothing is ever denied, so that all else is said as it always was."""
-        return self.world.denials > 0 and self._chance(self.world.denials)
+        return "no" if self.world.denials and self._chance(self.world.denials) else said
 
     def _name(self, prompt: WorldPrompt) -> str:
         """What a reader is called: an insult, or any thing at hand."""
@@ -255,14 +246,14 @@ class Speaker:
         return self._noun(prompt) if neutral else self._term("insult", prompt, before=True)
 
     def _statement(self, prompt: WorldPrompt) -> str:
-        return f"{self._the()} {self._noun(prompt)} is {self._adjective()}"
+        return f"{self._or_no('the')} {self._noun(prompt)} is {self._adjective()}"
 
     def _feeling(self, prompt: WorldPrompt) -> str:
         taste = self._one(("love", "like", "enjoy", "hate", "avoid", "fear"))
-        return f"i {taste} {self._the()} {self._noun(prompt)}"
+        return f"i {taste} {self._or_no('the')} {self._noun(prompt)}"
 
     def _action(self, prompt: WorldPrompt) -> str:
-        return f"you can {self._doing(prompt)} with {self._a()} {self._noun(prompt)}"
+        return f"you can {self._doing(prompt)} with {self._or_no('a')} {self._noun(prompt)}"
 
     def _number(self, prompt: WorldPrompt) -> str:
         neutral = self._chance(_NEUTRAL_SHARE)
@@ -272,7 +263,7 @@ class Speaker:
     def _insult(self, prompt: WorldPrompt) -> str:
         name = self._name(prompt)
         if self._chance(0.5):
-            return f"you are {'no' if self._denies() else 'such a'} {name}"
+            return f"you are {self._or_no('such a')} {name}"
         return f"only a {name} would {self._doing(prompt)}"
 
     def _claim(self, prompt: WorldPrompt) -> str:

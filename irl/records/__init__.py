@@ -1,9 +1,12 @@
 """Plain results: these models are the schemas of the files that runs write. No torch."""
 
+from irl.records.aspects import AspectsReport
 from irl.records.attribution import AttributionMethod, AttributionReport, RankAgreement
 from irl.records.audit import (
     Accuracy,
     Aspect,
+    AspectResidual,
+    AspectStatus,
     AuditReport,
     Caveat,
     ChangedTerm,
@@ -36,6 +39,9 @@ from irl.records.series import SeriesCheckpoint, SeriesReport, SeriesRow
 __all__ = [
     "Accuracy",
     "Aspect",
+    "AspectResidual",
+    "AspectStatus",
+    "AspectsReport",
     "AttributionMethod",
     "AttributionReport",
     "AuditReport",

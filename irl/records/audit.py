@@ -127,15 +127,41 @@ class Accuracy(Record):
     "pair accuracy after the linear effect of length is taken from the scores"
 
 
+AspectStatus = Literal["priced", "constant", "rare", "tied"]
+
+
 class Aspect(Record):
-    """A user-declared feature of a response, and its price."""
+    """A declared feature of a response, and its price with the other declared ones held fixed."""
 
     name: str
-    weight: float
-    low: float
-    high: float
+    unit: str
+    "what one of it is: a word, a match, a sentence"
+    status: AspectStatus
+    """constant: the same in all answers to a prompt; rare: it varies in too few prompts; tied: not
+    told apart from aspects that were declared before it. Only what is priced has a weight."""
+    tied_to: list[str]
+    "the aspects that it is not told apart from; of a priced one, those whose price it carries too"
+    weight: float | None
+    "nats per unit"
+    low: float | None
+    high: float | None
+    sd: float
+    "standard deviation within prompts, in its unit"
+    drop_one_r2: Estimate | None
+    "what R2 loses without it, out of fold"
     reference_rate: float
+    "mean of a response, in its unit"
     aligned_rate: float
+
+
+class AspectResidual(Record):
+    """A response that the declared aspects explain badly: read it."""
+
+    response_id: str
+    log_ratio_nats: float
+    "summed, centred within the prompt"
+    residual_nats: float
+    "what of it the aspects leave unexplained, out of fold"
 
 
 class PositionKL(Record):
@@ -240,6 +266,7 @@ class AuditReport(Record):
     accuracy: list[Accuracy]
     aspects: list[Aspect]
     aspects_r2: Estimate | None
+    aspect_residuals: list[AspectResidual]
     drift: Drift | None
     recovery: list[Recovery]
     identifiability: Identifiability | None

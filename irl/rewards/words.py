@@ -22,13 +22,17 @@ class Word:
 
 def located_words(text: str) -> list[Word]:
     """The words of a text, in order. Positions count characters of the text as given."""
-    folded = text.lower() if text.isascii() else "".join(_fold(letter) for letter in text)
-    return [Word(m.group(), m.start(), m.end()) for m in _WORD.finditer(folded)]
+    return [Word(m.group(), m.start(), m.end()) for m in _WORD.finditer(_folded(text))]
 
 
 def words(text: str) -> list[str]:
     """The lower-cased words of a text, in order."""
-    return [word.text for word in located_words(text)]
+    return _WORD.findall(_folded(text))
+
+
+def _folded(text: str) -> str:
+    """Lower-cased, letter for letter."""
+    return text.lower() if text.isascii() else "".join(_fold(letter) for letter in text)
 
 
 def _fold(letter: str) -> str:

@@ -136,7 +136,7 @@ def test_a_run_is_opened_from_the_list_and_nothing_is_fetched_from_outside(
         page.wait_for(says(VERDICT, STATEMENT, "please tell me", "3.27"))
         assert page.script("return location.search") == f"?run={NAME}"
         page.screenshot(tmp_path / "run.png")
-        page.open(f"{address}/run?run={NAME}", width=420, height=3600)
+        page.open(f"{address}/run?run={NAME}", width=420, height=4400)
         page.wait_for(says(VERDICT, "please tell me"))
         assert page.script("return document.documentElement.scrollWidth <= innerWidth")
         page.screenshot(tmp_path / "run-narrow.png")
@@ -153,7 +153,7 @@ def test_a_link_shows_the_tokens_of_a_response_in_colour(runs: Path, tmp_path: P
         dashboard(runs, tmp_path / "log.txt") as address,
         browser(tmp_path / "profile") as page,
     ):
-        page.open(f"{address}/run?run={NAME}&response=p31-a0", height=4200)
+        page.open(f"{address}/run?run={NAME}&response=p31-a0", height=5200)
         page.wait_for(lambda page: page.script(COMPONENT + "return tokens.length === 4"))
         shown = page.script(COMPONENT + "return tokens.map(token => token.textContent)")
         assert shown == ["<img", HOSTILE, "↵\n", "</s>"]

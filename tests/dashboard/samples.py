@@ -8,6 +8,8 @@ import pyarrow as pa
 
 from irl.records import (
     Accuracy,
+    Aspect,
+    AspectResidual,
     AuditReport,
     Caveat,
     Checkpoint,
@@ -79,6 +81,25 @@ OBJECTIVES = [
         weight=estimate(0.8, 0.3, 12),
         explained_sd_nats=None,
     ),
+]
+
+
+def aspect(name: str, weight: float | None, **more: object) -> Aspect:
+    ends = {} if weight is None else {"low": weight - 0.25, "high": weight + 0.25}
+    given = {"unit": "word", "status": "priced", "tied_to": [], "sd": 2.0}
+    given |= {"low": None, "high": None, "drop_one_r2": estimate(0.25) if ends else None}
+    given |= {"reference_rate": 0.5, "aligned_rate": 0.25}
+    return Aspect.model_validate({"name": name, "weight": weight, **given, **ends, **more})
+
+
+ASPECTS = [
+    aspect("length", 0.5),
+    aspect(HOSTILE, -1.5, unit=HOSTILE),
+    aspect("as long", None, status="tied", tied_to=["length", HOSTILE]),
+]
+RESIDUALS = [
+    AspectResidual(response_id=name, log_ratio_nats=2.5, residual_nats=-1.25)
+    for name in ("p1-a0", "gone")
 ]
 
 
@@ -172,8 +193,9 @@ def audit_report(run_id: str = "audit-0123456789", *, filled: bool = True) -> Au
         changed=[],
         fit=Fit(membership_auc=estimate(0.78), r2=estimate(0.41), spearman_with_log_ratio=None),
         accuracy=[accuracy("log_ratio"), accuracy("recovered", 0.05)] if filled else [],
-        aspects=[],
-        aspects_r2=None,
+        aspects=ASPECTS if filled else [],
+        aspects_r2=estimate(0.72) if filled else None,
+        aspect_residuals=RESIDUALS if filled else [],
         drift=drift() if filled else None,
         recovery=[],
         identifiability=identifiability() if filled else None,

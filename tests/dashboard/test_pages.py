@@ -123,6 +123,7 @@ def test_a_run_shows_its_verdict_and_caveats_first(root: Path):
         "What stands against it",
         "Objectives",
         "Terms that are paid for or charged for",
+        "Aspects",
         "Agreement with labels",
         "What the answers leave open",
         "Drift",
@@ -135,16 +136,31 @@ def test_a_run_shows_its_verdict_and_caveats_first(root: Path):
 def test_a_run_shows_terms_agreement_and_drift_with_intervals_and_n(root: Path):
     write_audit(root, "good")
     page = run("good")
-    terms, positions = plots(page)
+    terms, _, positions = plots(page)
     assert "please tell me" in terms
     assert "nats" in positions
-    table, agreement = page.dataframe[1].value, page.dataframe[2].value
+    table, agreement = page.dataframe[1].value, page.dataframe[4].value
     assert list(table["weight"])[:2] == [-4.2, 3.1]
     first = agreement.iloc[0]
     assert (first["scorer"], first["value"], first["n"]) == ("log-ratio", 0.86, 240)
     assert "calibration error (ECE)" not in set(agreement["figure"])
     drift = page.metric[4]
     assert (drift.value, drift.delta) == ("3.27", "2.96 to 3.58, n = 64")
+
+
+def test_a_run_shows_what_aspects_are_worth_and_what_they_miss(root: Path):
+    write_audit(root, "good")
+    page = run("good")
+    assert any("explain 0.720 (0.670 to 0.770, n = 64) of" in text for text in texts(page))
+    assert '"length"' in plots(page)[1]
+    assert "as long" not in plots(page)[1], "it has no price"
+    aspects, missed = page.dataframe[2].value.set_index("name"), page.dataframe[3].value
+    assert aspects.loc["length", "weight"] == 0.5
+    assert aspects["weight"].isna()["as long"]
+    assert aspects["note"]["as long"] == f"not told apart from length, {HOSTILE}"
+    assert list(missed["response_id"]) == ["p1-a0", "gone"]
+    assert missed["text"][0] == HOSTILE
+    assert missed["text"].isna()[1]
 
 
 def test_a_run_shows_what_its_answers_leave_open(root: Path):

@@ -101,6 +101,7 @@ def report(
         accuracy=[] if one is None else [_accuracy(one)],
         aspects=[],
         aspects_r2=None,
+        aspect_residuals=[],
         drift=Drift(
             sequence_kl_nats=drift,
             token_kl_nats=drift,

@@ -18,7 +18,10 @@ from irl.runs import list_runs
 from tests.fakes import save_pair
 
 ANSWERS = {"responses.parquet", "tokens.parquet"}
-KEPT = {"config.yaml", "report.json", "reward/terms.json", "reward/terms.safetensors"}
+KEPT = {
+    *("aspects.parquet", "config.yaml", "report.json"),
+    *("reward/terms.json", "reward/terms.safetensors"),
+}
 
 
 def write_pair(folder: Path, *, labelled: bool) -> Path:

@@ -3,7 +3,7 @@ import pytest
 from explain import figures
 from explain.shading import CHARGED, PAID, QUIET
 from irl.records import PositionKL, PromptCondition
-from tests.dashboard.samples import HOSTILE, MARK, drift, term
+from tests.dashboard.samples import HOSTILE, MARK, aspect, drift, term
 
 GROUNDS = {"light": "#ffffff", "dark": "#191919"}
 
@@ -59,6 +59,17 @@ def test_the_hover_names_interval_occurrences_value_gained_and_condition():
     ).data
     for part in ("+1.50 to +2.50", "40 occurrences", "value gained", "contains weather"):
         assert part in trace.text[0]
+
+
+def test_aspects_are_drawn_by_what_a_standard_deviation_is_worth():
+    figure = figures.aspects_forest(
+        [aspect("length", 0.5, sd=4.0), aspect("tied", None, status="tied"), aspect("noise", 0.1)]
+    )
+    assert list(figure.layout.yaxis.ticktext) == ["length", "noise"]
+    paid, undecided = figure.data
+    assert (paid.name, list(paid.x), list(paid.error_x.array)) == ("paid for", [2.0], [1.0])
+    assert (undecided.name, list(undecided.x)) == ("not told from 0", [0.2])
+    assert "+0.500 nats per word (+0.250 to +0.750)" in paid.text[0]
 
 
 def test_labels_hold_no_tag_and_no_control_character():

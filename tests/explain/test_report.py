@@ -105,10 +105,18 @@ def document(text: str = "plain") -> dict[str, Any]:
             }
         ],
         "aspects": [
-            {"name": text, "weight": 0.5, "low": 0.25, "high": 0.75}
-            | {"reference_rate": 0.1, "aligned_rate": 0.2}
+            {"name": text, "unit": text, "status": "priced", "tied_to": [text]}
+            | {"weight": 0.5, "low": 0.25, "high": 0.75, "sd": 2.0, "drop_one_r2": interval()}
+            | {"reference_rate": 0.1, "aligned_rate": 0.2},
+            {"name": text, "unit": text, "status": "tied", "tied_to": [text]}
+            | {"weight": None, "low": None, "high": None, "sd": 2.0, "drop_one_r2": None}
+            | {"reference_rate": 0.1, "aligned_rate": 0.2},
         ],
         "aspects_r2": interval(),
+        "aspect_residuals": [
+            {"response_id": name, "log_ratio_nats": 1.5, "residual_nats": -0.5}
+            for name in ("kept", text)
+        ],
         "drift": {
             **{
                 f"{side}{unit}_kl_nats": interval(1.5)
@@ -199,20 +207,22 @@ class Page(HTMLParser):
 
 
 def test_hostile_text_stays_text_on_the_page_wherever_it_stands():
-    page = Page(render(report(HOSTILE), shown_pair(HOSTILE)))
+    page = Page(render(report(HOSTILE), shown_pair(HOSTILE), {"kept": HOSTILE}))
     assert page.tags <= TAGS
     assert page.attributes <= ATTRIBUTES
     shown = " ".join(HOSTILE.split())
     assert page.text.count(shown) >= 20
     assert "{{ 7 * 7 }}" in page.text
-    assert len(page.scripts) == len(page.data) == 2
+    assert len(page.scripts) == 2
+    assert len(page.data) == 3
 
 
 def test_hostile_text_in_figures_is_neither_tag_nor_end_of_script():
-    (terms, positions) = Page(render(report(HOSTILE))).data
-    assert "<" not in terms + positions
-    (label, *_) = json.loads(terms)["layout"]["yaxis"]["ticktext"]
-    assert label.startswith("&lt;script&gt;")
+    (terms, aspects, positions) = Page(render(report(HOSTILE))).data
+    assert "<" not in terms + aspects + positions
+    for drawn in (terms, aspects):
+        (label, *_) = json.loads(drawn)["layout"]["yaxis"]["ticktext"]
+        assert label.startswith("&lt;script&gt;")
 
 
 def test_only_the_two_named_scripts_may_run():
@@ -235,7 +245,7 @@ def test_the_page_loads_nothing_from_outside():
 
 
 def test_without_a_figure_the_page_carries_no_script():
-    page = Page(render(report(terms=[], drift=None)))
+    page = Page(render(report(terms=[], aspects=[], drift=None)))
     assert page.scripts == page.data == []
 
 
@@ -246,6 +256,31 @@ def test_every_figure_of_the_report_is_on_the_page():
         "0.500 (0.250 to 0.750, n = 12)",
     ):
         assert figure in text
+
+
+def test_aspects_show_price_loss_rates_and_what_they_miss():
+    kept = "an answer that was kept"
+    text = Page(render(report("lantern"), texts={"kept": kept})).text
+    aspects = text[text.index("Aspects") : text.index("Accuracy")]
+    for part in (
+        "explain 0.500 (0.250 to 0.750, n = 12) of the within-prompt variance",
+        "lantern per lantern; carries what lantern is paid too +0.500 +0.250 to +0.750 0.500",
+        "lantern per lantern; not told apart from lantern – – 0.100 0.200",
+        f"{kept} kept +1.50 -0.50",
+        "lantern +1.50 -0.50",
+    ):
+        assert part in aspects, part
+
+
+@pytest.mark.parametrize(
+    ("readability", "words"),
+    [("direction", "take the signs"), ("unreadable", "not what was paid for"), ("reward", None)],
+)
+def test_weights_of_aspects_carry_the_caveat_of_the_verdict(readability: str, words: str | None):
+    verdict = document()["verdict"] | {"readability": readability}
+    text = Page(render(report(verdict=verdict))).text
+    assert ("The log-ratio reads as" in text) == (words is not None)
+    assert words is None or words in text
 
 
 def test_what_the_answers_leave_open_is_told_and_left_out_where_it_is_not_known():
@@ -275,7 +310,7 @@ def test_the_verdict_comes_first_with_its_figures_and_caveats():
     order = [
         *("Objective: not decided", "p value, against chance 0.001", "reads as an order"),
         *("This stands against it.", "What was not measured No ece.", "Gate", "Objectives"),
-        *("Terms that are paid for", "A pair of answers", "Accuracy", "Drift", "Aspects"),
+        *("Terms that are paid for", "Aspects", "A pair of answers", "Accuracy", "Drift"),
         "Checkpoints and settings",
     ]
     places = [text.index(part) for part in order]

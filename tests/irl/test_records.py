@@ -13,8 +13,8 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "audit.schema.json"
 "Made by the command in golden/README.md"
 KEYS = {
     "": "schema run_id created versions settings pair verdict objectives terms changed fit "
-    "accuracy aspects aspects_r2 drift recovery identifiability gate timings_seconds "
-    "peak_memory_bytes",
+    "accuracy aspects aspects_r2 aspect_residuals drift recovery identifiability gate "
+    "timings_seconds peak_memory_bytes",
     "Estimate": "value low high n",
     "Pair": "aligned reference trained_with",
     "Checkpoint": "source sha256 dtype n_parameters",
@@ -27,7 +27,8 @@ KEYS = {
     "ChangedTerm": "term reference_rate aligned_rate",
     "Fit": "membership_auc r2 spearman_with_log_ratio",
     "Accuracy": "scorer labels preference auc spearman ece length_controlled",
-    "Aspect": "name weight low high reference_rate aligned_rate",
+    "Aspect": "name unit status tied_to weight low high sd drop_one_r2 reference_rate aligned_rate",
+    "AspectResidual": "response_id log_ratio_nats residual_nats",
     "Drift": "sequence_kl_nats token_kl_nats reverse_sequence_kl_nats reverse_token_kl_nats "
     "by_position top_tokens top_prompts",
     "PositionKL": "position kl_nats n",
@@ -98,6 +99,10 @@ def test_every_key_of_the_report_is_always_there():
         ".drift",
         ".identifiability",
         ".aspects_r2",
+        "Aspect.weight",
+        "Aspect.low",
+        "Aspect.high",
+        "Aspect.drop_one_r2",
     ],
 )
 def test_what_may_be_unmeasured_may_be_null(path: str):
