@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from explain.attribution.control import randomised
 from explain.attribution.embedded import Embedded, embedded_log_ratio
@@ -28,11 +28,11 @@ from explain.segments import CUTS, segments
 from explain.targets import Exchange, Target, log_ratio, reward
 from irl.config import Settings
 from irl.engine.shards import Progress, silent
-from irl.errors import InputError
 from irl.jobs.clock import Clock, peak_memory_bytes
 from irl.policies.pair import load_pair
 from irl.policies.quiet import quiet_libraries
 from irl.records import (
+    AttributionMethod,
     AttributionReport,
     Caveat,
 )
@@ -61,6 +61,16 @@ class AttributeSettings(Settings):
     token_budget: int = Field(4096, ge=64)
     "tokens that go through the models at once"
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _within_reach(self) -> "AttributeSettings":
+        asked = [name for name in self.methods if name in BY_GRADIENT]
+        if asked and self.target == "reward":
+            raise ValueError(
+                f"{asked[0]} follows gradients to the embeddings of a model, but the recovered "
+                "reward reads text; choose ablation or kernel-shap, or the target log-ratio"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -134,14 +144,6 @@ class Explaining:
     embed: Callable[[Exchange], Embedded] | None
     spread: float
 
-    def __post_init__(self) -> None:
-        asked = [name for name in self.settings.methods if name in BY_GRADIENT]
-        if asked and self.embed is None:
-            raise InputError(
-                f"{asked[0]} follows gradients to the embeddings of a model, but the recovered "
-                "reward reads text; choose ablation or kernel-shap, or --target log-ratio."
-            )
-
     def __call__(self, exchange: Exchange, clock: Clock) -> Case:
         """Every method, and every measure of it."""
         seed, into = self.settings.seed, segments(exchange, CUTS[self.settings.by])
@@ -207,6 +209,7 @@ def _report(
     clock: Clock,
 ) -> AttributionReport:
     mean = Mean(answers.prompt, settings.seed)
+    methods = [method_row(name, cases, settings.tolerance, mean) for name in settings.methods]
     return AttributionReport(
         schema="irl.attribution/1",
         run_id=run.run_id,
@@ -217,15 +220,15 @@ def _report(
         by=settings.by,
         tolerance=settings.tolerance,
         target_sd=spread,
-        methods=[method_row(name, cases, settings.tolerance, mean) for name in settings.methods],
+        methods=methods,
         agreements=agreements(settings.methods, cases, mean),
-        caveats=_caveats(settings),
+        caveats=_caveats(settings, methods),
         timings_seconds=dict(clock.seconds),
         peak_memory_bytes=peak_memory_bytes(),
     )
 
 
-def _caveats(settings: AttributeSettings) -> list[Caveat]:
+def _caveats(settings: AttributeSettings, methods: Sequence[AttributionMethod]) -> list[Caveat]:
     found = {
         "removal-off-distribution": "Removal asks about texts that lack words, which neither "
         "policy would often write; a log-ratio there is little evidence of the reward. All "
@@ -237,6 +240,12 @@ def _caveats(settings: AttributeSettings) -> list[Caveat]:
         found["gradients-see-reading"] = (
             "Gradients tell how reading a word changes the log-ratio of the words behind it; that "
             "the word itself was said is not in them. Ablation sees both."
+        )
+    poor = [one.method for one in methods if one.infidelity and one.infidelity.high >= 1]
+    if poor:
+        found["no-better-than-nothing"] = (
+            f"What removals change is foretold by {', '.join(poor)} no better for certain than by "
+            "values of nought (infidelity 1); do not read single words of a map by these."
         )
     if settings.target == "log-ratio":
         found["not-the-reward-of-a-word"] = (

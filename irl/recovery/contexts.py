@@ -34,8 +34,8 @@ Pair = tuple[str, str]
 "(context, word)"
 Key = TypeVar("Key", str, Pair)
 WINDOW = 2
-MOST_WORDS, MOST_PAIRS, MOST_CONTEXTS = 800, 2500, 3
-MIN_GAIN = 0.02
+MOST_WORDS, MOST_PAIRS, MOST_CONTEXTS = 800, 2000, 3
+MIN_GAIN = 0.1
 "Of the within-prompt sum of squares that words alone leave, for another context"
 SURE = 5.0
 "Standard deviations of what chance takes"
@@ -100,10 +100,10 @@ def fit_contexts(
     for out in np.unique(fold):
         rows = fold != out
         held_out = design.rows(~rows)
+        sums = _Sums.of(design.rows(rows), returns[rows])
         for at, most in enumerate((MOST_CONTEXTS, 0)):
-            weights, _ = _fitted(design.rows(rows), returns[rows], found, most)
-            both[at, ~rows] = held_out.predict(weights)
-    weights, contexts = _fitted(design, returns, found, MOST_CONTEXTS)
+            both[at, ~rows] = held_out.predict(_fitted(sums, found, most)[0])
+    weights, contexts = _fitted(_Sums.of(design, returns), found, MOST_CONTEXTS)
     prices = Prices(
         dict(zip(found.words, weights.tolist(), strict=False)),
         contexts,
@@ -165,14 +165,30 @@ def _matrix(counters: Sequence[Counter[Key]], keys: Sequence[Key]) -> csr_matrix
     return csr_matrix((values, (rows.astype(int), columns.astype(int))), shape=shape)
 
 
-def _fitted(
-    design: Design, returns: Array, found: _Occurrences, most: int
-) -> tuple[Array, tuple[str, ...]]:
+@dataclass(frozen=True)
+class _Sums:
+    """All that the fits need of the answers."""
+
+    gram: Array
+    "X'CX"
+    pull: Array
+    "X'Cy"
+    total: float
+    "y'Cy"
+    freedom: int
+    "answers less prompts"
+
+    @classmethod
+    def of(cls, design: Design, returns: Array) -> "_Sums":
+        y = design.centre(returns)
+        freedom = max(len(y) - int(design.group.max()) - 1, 1)
+        pull = np.asarray(design.features.T @ y)
+        return cls(design.cross(design), pull, float(y @ y), freedom)
+
+
+def _fitted(sums: _Sums, found: _Occurrences, most: int) -> tuple[Array, tuple[str, ...]]:
     """Weights of all columns, 0 where a column has no part, and the contexts that have one."""
-    gram = design.cross(design)
-    pull = np.asarray(design.features.T @ design.centre(returns))
-    total = float((design.centre(returns) ** 2).sum())
-    freedom = max(len(returns) - int(design.group.max()) - 1, 1)
+    gram, pull = sums.gram, sums.pull
     by_context: dict[str, list[int]] = {}
     for at, (context, _) in enumerate(found.pairs, len(found.words)):
         by_context.setdefault(context, []).append(at)
@@ -181,18 +197,20 @@ def _fitted(
     while True:
         factor = cho_factor(gram[np.ix_(columns, columns)] + RIDGE * np.eye(len(columns)))
         weights = cho_solve(factor, pull[columns])
-        left = total - float(weights @ pull[columns])
+        left = sums.total - float(weights @ pull[columns])
+        if len(contexts) >= most:
+            break
         gains = {
-            context: _gain(gram, pull, columns, weights, factor, np.array(own), left / freedom)
+            context: _gain(gram, pull, columns, weights, factor, np.array(own), left / sums.freedom)
             for context, own in by_context.items()
             if context not in contexts
         }
         best = max(gains, key=lambda key: gains[key], default=None)
-        if best is None or len(contexts) >= most or gains[best] <= MIN_GAIN * left:
+        if best is None or gains[best] <= MIN_GAIN * left:
             break
         contexts.append(best)
         columns = np.concatenate([columns, by_context[best]])
-    every = np.zeros(design.features.shape[1])
+    every = np.zeros(len(pull))
     every[columns] = weights
     return every, tuple(contexts)
 

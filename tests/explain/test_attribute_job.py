@@ -1,0 +1,99 @@
+"""The job `irl attribute`, on tiny models."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from explain.jobs.attribution import AttributeSettings, attribute, run_attribute
+from irl.config import ScoreSettings
+from irl.errors import InputError, RunError
+from irl.jobs.scoring import score
+from irl.records import AttributionReport
+from irl.rewards.terms import TermReward
+from tests import fakes
+
+_PROMPTS = ["the cat", "what do you think?", "please tell me", "i like"]
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("attribute")
+    aligned, reference = fakes.save_pair(folder)
+    rows = [json.dumps({"prompt": prompt}) for prompt in _PROMPTS]
+    (folder / "prompts.jsonl").write_text("\n".join(rows) + "\n")
+    settings = ScoreSettings(
+        aligned=str(aligned),
+        reference=str(reference),
+        prompts=str(folder / "prompts.jsonl"),
+        sampling={"responses_per_prompt": 2, "max_new_tokens": 6},
+    )
+    run = score(settings, folder / "run")
+    TermReward(("the", "cat"), (1.0, -2.0)).save(run.path / "reward", "terms")
+    return run.path
+
+
+@pytest.fixture(scope="module")
+def attributed(scored: Path) -> tuple[Path, AttributionReport]:
+    out = scored.parent / "attributed"
+    return out, attribute(scored, out=out, prompts=3)
+
+
+def test_every_value_is_written_and_adds_up_where_it_must(
+    attributed: tuple[Path, AttributionReport],
+) -> None:
+    out, report = attributed
+    rows = pq.read_table(out / "attributions.parquet").to_pylist()
+    assert len(rows) == 3 * 2 * 2, "prompts, policies and methods"
+    for row in rows:
+        lists = (row["segments"], row["values"], row["in_response"])
+        assert len({len(one) for one in lists}) == 1
+        if row["method"] == "integrated-gradients":
+            whole = row["target"] - row["baseline"]
+            size = max(abs(whole), report.target_sd)
+            assert abs(sum(row["values"]) - whole) <= report.tolerance * size + 1e-6
+    removed, followed = report.methods
+    assert (removed.method, removed.unmet, removed.control_agreement) == ("ablation", None, None)
+    assert followed.unmet == 0
+    assert followed.control_agreement is not None
+    assert [(row.a, row.b) for row in report.agreements] == [("ablation", "integrated-gradients")]
+
+
+def test_a_finished_run_is_returned_and_the_same_seed_gives_the_same(
+    scored: Path, attributed: tuple[Path, AttributionReport]
+) -> None:
+    out, report = attributed
+    settings = AttributeSettings(run=str(scored), prompts=3)
+    again = run_attribute(settings, out)
+    assert again.was_finished
+    assert again.report == report
+    fresh = run_attribute(settings, scored.parent / "again").report
+    assert fresh.methods == report.methods
+
+
+def test_the_recovered_reward_is_known_in_closed_form(scored: Path) -> None:
+    out = scored.parent / "reward"
+    report = attribute(scored, out=out, target="reward", methods=("ablation",), prompts=4)
+    for row in pq.read_table(out / "attributions.parquet").to_pylist():
+        for text, value, in_response in zip(
+            row["segments"], row["values"], row["in_response"], strict=True
+        ):
+            paid = {"the": 1.0, "cat": -2.0}.get(text.strip().lower(), 0.0)
+            assert value == pytest.approx(paid if in_response else 0.0, abs=1e-6)
+    assert report.methods[0].infidelity is None or report.methods[0].infidelity.value < 1e-9
+
+
+def test_what_cannot_be_done_is_said_in_a_sentence(scored: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="follows gradients to the embeddings"):
+        attribute(scored, out=tmp_path / "a", target="reward")
+    with pytest.raises(InputError, match="methods"):
+        attribute(scored, out=tmp_path / "b", methods=("magic",))
+    unfinished = tmp_path / "unfinished"
+    unfinished.mkdir()
+    (unfinished / "config.yaml").write_text("settings: {}\n")
+    with pytest.raises(RunError, match="not finished"):
+        attribute(unfinished, out=tmp_path / "c")
+    (unfinished / "manifest.json").write_text("{}")
+    with pytest.raises(RunError, match="names no pair"):
+        attribute(unfinished, out=tmp_path / "d")
