@@ -44,6 +44,7 @@ Array = NDArray[np.float64]
 MethodName = Literal["ablation", "kernel-shap", "integrated-gradients", "gradient-shap", "deeplift"]
 QUICK: tuple[MethodName, ...] = ("ablation", "integrated-gradients")
 EVERY: tuple[MethodName, ...] = (*QUICK, "kernel-shap", "gradient-shap", "deeplift")
+BY_REMOVAL: tuple[MethodName, ...] = ("ablation", "kernel-shap")
 BY_GRADIENT = ("integrated-gradients", "gradient-shap", "deeplift")
 
 
@@ -61,6 +62,13 @@ class AttributeSettings(Settings):
     token_budget: int = Field(4096, ge=64)
     "tokens that go through the models at once"
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_target(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("target") == "reward":
+            return {"methods": BY_REMOVAL, **given}
+        return given
 
     @model_validator(mode="after")
     def _within_reach(self) -> "AttributeSettings":
