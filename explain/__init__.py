@@ -2,8 +2,8 @@
 
 from typing import Any
 
-_LAZY = {"audit": "explain.jobs.audit"}
-__all__ = ["audit"]
+_LAZY = {"audit": "explain.jobs.audit", "probe": "explain.jobs.probe"}
+__all__ = ["audit", "probe"]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,6 +26,17 @@ from irl.records.audit import (
     Verdict,
 )
 from irl.records.organisms import Truth, TruthTerm
+from irl.records.probes import (
+    FeatureRates,
+    Flip,
+    FlipSearch,
+    ProbeFinding,
+    ProbeLimits,
+    ProbesReport,
+    TriggerFinding,
+    TriggerSearch,
+    TwoByTwoFinding,
+)
 from irl.records.recovery import RecoveryReport, WordsVerdict
 from irl.records.results import ResultRow, ResultTable
 from irl.records.runs import Check, Manifest
@@ -40,7 +51,10 @@ __all__ = [
     "Checkpoint",
     "Drift",
     "Estimate",
+    "FeatureRates",
     "Fit",
+    "Flip",
+    "FlipSearch",
     "GateRow",
     "Identifiability",
     "Manifest",
@@ -49,6 +63,9 @@ __all__ = [
     "Objective",
     "Pair",
     "PositionKL",
+    "ProbeFinding",
+    "ProbeLimits",
+    "ProbesReport",
     "PromptCondition",
     "PromptKL",
     "Record",
@@ -58,8 +75,11 @@ __all__ = [
     "ResultTable",
     "Term",
     "TokenMove",
+    "TriggerFinding",
+    "TriggerSearch",
     "Truth",
     "TruthTerm",
+    "TwoByTwoFinding",
     "Verdict",
     "WordsVerdict",
 ]
