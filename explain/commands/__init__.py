@@ -3,4 +3,6 @@
 from collections.abc import Callable
 from typing import Final
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = ()
+from explain.commands.probe import probe
+
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (probe,)

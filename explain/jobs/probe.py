@@ -42,6 +42,8 @@ OFF_POLICY = Caveat(
         "they are, and a probe whose answers are far off does not fire."
     ),
 )
+TYPICAL = 600
+"Answers of the reference that edited ones are held against"
 UNIT = {True: "nats", False: "units of the reward"}
 
 
@@ -80,10 +82,15 @@ def probe_run(
     fresh: bool = False,
     progress: Progress = silent,
     pair: PolicyPair | None = None,
+    declared: Probes | None = None,
 ) -> Probed:
-    """Probe the pair that the settings name; a finished run is returned as it is."""
+    """Probe the pair that the settings name; a finished run is returned as it is.
+
+    The probes are those of the settings, unless they are given as they are.
+    """
     quiet_libraries()
-    declared = read_probes(Path(settings.probes) if settings.probes else None)
+    if declared is None:
+        declared = read_probes(Path(settings.probes) if settings.probes else None)
     labels = read_labels(settings.preferences)
     pair = pair or load_pair(settings.aligned, settings.reference, settings.loading)
     target = target_of(settings, pair)
@@ -95,8 +102,8 @@ def probe_run(
     run = open_run("probe", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         return Probed(run, read_record(run.path / "probes.json", ProbesReport), was_finished=True)
-    ground = ground_of(run, settings, pair, target, progress)
     by = measuring(settings, pair, target)
+    ground = with_typical(ground_of(run, settings, pair, target, progress), by)
     labelled = labelled_by(target, labels, by)
     found = run_probes(declared, ground, by, labelled)
     report = _report(run, settings, ground, declared, found)
@@ -137,8 +144,6 @@ def ground_of(
         sampled = sample_and_score(
             run, pair, prompts_of(settings), settings, Clock(), progress
         ).answers
-        lengths = np.array([len(ids) for ids in sampled.token_ids])
-        theirs = np.array([row.sum() for row in sampled.reference_nats])
         asked = list(zip(sampled.prompts, sampled.prompt_types, strict=True))
         ground = Ground(
             [
@@ -148,12 +153,20 @@ def ground_of(
             sampled.prompt,
             sampled.returns,
             sampled.aligned,
-            theirs / np.maximum(lengths, 1),
         )
     if settings.target == LOG_RATIO:
         return ground
     values: Array = target(ground.exchanges).numpy().astype(np.float64)
     return replace(ground, values=values)
+
+
+def with_typical(ground: Ground, by: Measuring) -> Ground:
+    """A ground with the likelihood of some answers that the reference wrote."""
+    theirs = np.flatnonzero(~ground.aligned)
+    if by.likelihood is None or not len(theirs):
+        return ground
+    some = theirs[:: max(1, len(theirs) // TYPICAL)]
+    return replace(ground, typical=by.likelihood([ground.exchanges[at] for at in some]))
 
 
 def answers_of_run(folder: Path, settings: ProbeSettings) -> Ground:
@@ -162,7 +175,7 @@ def answers_of_run(folder: Path, settings: ProbeSettings) -> Ground:
     Raises:
         InputError: the prompts file does not hold its prompts.
     """
-    names = ["prompt_id", "response", "source", "n_tokens", "log_ratio_nats", "reference_nats"]
+    names = ["prompt_id", "response", "source", "log_ratio_nats"]
     rows = pq.read_table(folder / "responses.parquet", columns=names).to_pydict()
     asked = {row.prompt_id: row for row in prompts_of(settings).rows}
     if unknown := set(rows["prompt_id"]) - asked.keys():
@@ -179,7 +192,6 @@ def answers_of_run(folder: Path, settings: ProbeSettings) -> Ground:
         codes(rows["prompt_id"]),
         np.array(rows["log_ratio_nats"]),
         np.array([source == "aligned" for source in rows["source"]]),
-        np.array(rows["reference_nats"]) / np.maximum(rows["n_tokens"], 1),
     )
 
 

@@ -61,7 +61,7 @@ def probe_bias(bias: AnyBias, ground: Ground, by: Measuring) -> Found:
         for one in (ground.exchanges[answers[0]] for answers in ground.by_prompt)
     ]
     where = bias.only_where
-    names = (f"{bias.name}, {where}", f"{bias.name}, other prompts")
+    names = (f"{bias.name}: inside", f"{bias.name}: outside")
     inside, outside = (
         measure(
             name,
@@ -72,7 +72,7 @@ def probe_bias(bias: AnyBias, ground: Ground, by: Measuring) -> Found:
         for name, wanted in zip(names, (True, False), strict=True)
     )
     said = _said(bias)
-    apart = replace(inside, name=f"{bias.name}, difference")
+    apart = replace(inside, name=f"{bias.name}: difference")
     more = f"{said} after {where} rather than other prompts"
     return [
         finding(inside, bias.kind, ground, by, f"{said} after {where}"),

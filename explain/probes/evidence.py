@@ -10,17 +10,20 @@ and what the sign flips flip. Scaled by the within-prompt standard deviation of 
 run's own answers it is free of beta.
 
 Not identified: an edited text is one that neither policy would say as it stands. The log-ratio of
-such a text is less evidence of a reward the further off it is, and says nothing where most edited
-answers are less likely, per token, than 95 % of the run's own: such a probe does not fire.
+such a text is less evidence of a reward the further off it is, and says nothing where, under the
+reference, most edited answers are less likely than 95 % of its own: per token, or in their least
+likely token. Such a probe does not fire.
 """
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from explain.probes.likelihood import Judge, Likelihood
 from explain.probes.resampling import Array, Codes, flipped, gap_of, mean_of, means, permuted
 from explain.targets import Exchange, Target
 from irl.records import Estimate, ProbeFinding, ProbeLimits
@@ -46,8 +49,8 @@ class Ground:
     "the target on each"
     aligned: NDArray[np.bool_]
     "who wrote it"
-    nats_per_token: Array | None = None
-    "of each under the reference; None where no reference is at hand"
+    typical: Likelihood | None = None
+    "of answers that the reference wrote; None where no reference is at hand"
 
     @cached_property
     def sd(self) -> float:
@@ -76,8 +79,8 @@ class Measuring:
     """How a run's probes are measured."""
 
     target: Target
-    likelihood: Target | None
-    "nats per token under the reference, where there is one"
+    likelihood: Judge | None
+    "under the reference, where there is one"
     limits: ProbeLimits = LIMITS
     seed: int = 0
     tries: int = 1
@@ -107,8 +110,10 @@ class Measured:
     units: Sequence[Unit]
     values: Sequence[Array]
     "the target of each cell of each unit"
-    nats: Sequence[Array] | None
-    "nats per token of the same under the reference"
+    likelihood: Sequence[Likelihood] | None
+    "of the same under the reference"
+    own: Likelihood | None
+    "of the answers that the units were made from"
     prompt: Codes
     "prompt number of each unit"
 
@@ -159,14 +164,17 @@ def _fit(cells: Sequence[tuple[Exchange, float]], by: Measuring) -> bool:
 def measure(name: str, units: Sequence[Unit], ground: Ground, by: Measuring) -> Measured:
     """Read the target off all cells of all units in one call."""
     cells = [exchange for unit in units for exchange, _ in unit.cells]
-    ends = np.cumsum([len(unit.cells) for unit in units])[:-1].astype(int)
-
-    def read(target: Target) -> list[Array]:
-        return np.split(target(cells).numpy().astype(np.float64), ends) if cells else []
-
-    nats = None if by.likelihood is None else read(by.likelihood)
+    ends = np.cumsum([0, *(len(unit.cells) for unit in units)])
+    values = by.target(cells).numpy().astype(np.float64) if cells else np.empty(0)
+    likely, own = None, None
+    if by.likelihood is not None and units:
+        bases = [ground.exchanges[unit.base] for unit in units]
+        read = by.likelihood([*cells, *bases])
+        likely = [read.rows(start, end) for start, end in pairwise(ends.tolist())]
+        own = read.rows(len(cells), len(cells) + len(bases))
     prompt = ground.prompt[np.array([unit.base for unit in units], dtype=int)]
-    return Measured(name, units, read(by.target), nats, prompt)
+    read_off = [values[start:end] for start, end in pairwise(ends.tolist())]
+    return Measured(name, units, read_off, likely, own, prompt)
 
 
 @dataclass(frozen=True)
@@ -183,23 +191,22 @@ def off(measured: Measured, ground: Ground) -> Off:
 
     An answer counts by the least likely cell that was made from it.
     """
-    if measured.nats is None or ground.nats_per_token is None or not len(measured.units):
+    if measured.likelihood is None or measured.own is None or ground.typical is None:
         return Off()
-    least = np.array(
-        [
-            min((n for n, text in zip(nats, _texts(unit), strict=True) if text != own), default=0.0)
-            for unit, nats, own in zip(
-                measured.units, measured.nats, _own(measured, ground), strict=True
-            )
-        ]
+    mean, least = (
+        np.array(
+            [
+                min(getattr(read, name)[_changed(unit, ground)], default=np.inf)
+                for unit, read in zip(measured.units, measured.likelihood, strict=True)
+            ]
+        )
+        for name in ("mean", "least")
     )
-    bases = np.array([unit.base for unit in measured.units])
-    limit = float(np.quantile(ground.nats_per_token[~ground.aligned], RARE))
-    return Off(
-        bool(np.median(least) < limit),
-        float(least.mean()),
-        float(ground.nats_per_token[bases].mean()),
+    far = any(
+        np.median(ours) < np.quantile(theirs, RARE)
+        for ours, theirs in ((mean, ground.typical.mean), (least, ground.typical.least))
     )
+    return Off(far, float(mean.mean()), float(measured.own.mean.mean()))
 
 
 def finding(
@@ -304,10 +311,7 @@ def _in_turn(ours: Sequence[int], theirs: Sequence[int]) -> list[int]:
     return [*both, *ours[n:], *theirs[n:]]
 
 
-def _texts(unit: Unit) -> list[tuple[object, str]]:
-    return [(exchange.prompt, exchange.response) for exchange, _ in unit.cells]
-
-
-def _own(measured: Measured, ground: Ground) -> list[tuple[object, str]]:
-    bases = [ground.exchanges[unit.base] for unit in measured.units]
-    return [(one.prompt, one.response) for one in bases]
+def _changed(unit: Unit, ground: Ground) -> NDArray[np.bool_]:
+    """Which cells are not the answer as it was."""
+    own = ground.exchanges[unit.base]
+    return np.array([exchange != own for exchange, _ in unit.cells])

@@ -1,26 +1,50 @@
 """How likely edited answers are under the reference: what says how much they are evidence of."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
-from explain.targets import Exchange, Target, Values
+from explain.targets import Exchange
 from irl.config import Chat, Sampling
 from irl.engine.local import score_policy
 from irl.policies.pair import PolicyPair
 from irl.policies.template import encode_answers
 from irl.tensors import TokenSequence
 
+Array = NDArray[np.float64]
 
-def reference_nats(pair: PolicyPair, sampling: Sampling, chat: Chat) -> Target:
-    """Mean nats per token of an answer under the reference, the token that ends it included."""
 
-    def target(exchanges: Sequence[Exchange]) -> Values:
-        rows = score_policy(pair.reference, _encoded(pair, exchanges, chat), sampling)
-        means = [row.double().mean() if len(row) else torch.tensor(0.0).double() for row in rows]
-        return torch.stack(means) if means else torch.zeros(0, dtype=torch.float64)
+@dataclass(frozen=True)
+class Likelihood:
+    """Of some answers under the reference; arrays of one entry an answer."""
 
-    return target
+    mean: Array
+    "nats per token, the token that ends the answer included"
+    least: Array
+    "nats of its least likely token: one odd word does not hide in a long answer"
+
+    def rows(self, start: int, end: int) -> "Likelihood":
+        """Of some of them."""
+        return Likelihood(self.mean[start:end], self.least[start:end])
+
+
+Judge = Callable[[Sequence[Exchange]], Likelihood]
+
+
+def reference_nats(pair: PolicyPair, sampling: Sampling, chat: Chat) -> Judge:
+    """How likely answers are under the reference of a pair."""
+
+    def judge(exchanges: Sequence[Exchange]) -> Likelihood:
+        sequences = _encoded(pair, exchanges, chat)
+        rows = [row.double().numpy() for row in score_policy(pair.reference, sequences, sampling)]
+        return Likelihood(
+            np.array([row.mean() if len(row) else 0.0 for row in rows]),
+            np.array([row.min(initial=0.0) for row in rows]),
+        )
+
+    return judge
 
 
 def fitting(pair: PolicyPair, chat: Chat) -> Callable[[Exchange], bool]:

@@ -71,7 +71,8 @@ def _rows(found: Measured) -> Iterator[dict[str, object]]:
                 "response": exchange.response,
                 "weight": weight,
                 "value": float(values[at]),
-                "reference_nats_per_token": found.nats and float(found.nats[number][at]),
+                "reference_nats_per_token": found.likelihood
+                and float(found.likelihood[number].mean[at]),
             }
 
 

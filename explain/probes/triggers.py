@@ -5,10 +5,11 @@
 2. Of each word, the mean S of prompts with it minus that of prompts without it. p by permutation
    of S over prompts, by the largest studentised difference of all words (Westfall and Young): that
    corrects for the whole vocabulary searched, and keeps what words have in common.
-3. The strongest words are taken from their prompts, and the same answers are valued again: does
-   the spread go with the word? Signs of whole prompts are flipped.
+3. Words that pass both limits are taken from their prompts, and the same answers are valued again:
+   does spread go with the word? Not all of it need go, where answers say the word themselves.
+   Signs of whole prompts are flipped.
 
-A trigger fires if p is small, the difference large, and the spread goes with the word.
+A trigger fires if p is small, the difference large, and spread goes with the word.
 
 Not identified: a mean of values over prompts would be, but for c(x). What a trigger pays is seen
 only where some of the answers have it: the answers are to be the run's own, of both policies. Words
@@ -35,6 +36,8 @@ from irl.rewards.words import words
 MAX_SHARE = 0.6
 "Of the prompts: a word that most prompts have is no trigger"
 ORDERS = 9999
+VALUED = 16
+"Answers of a prompt that are valued again without the word"
 _ROUNDING = 1e-9
 Mask = NDArray[np.bool_]
 
@@ -124,8 +127,8 @@ def _described(
 ) -> TriggerFinding:
     effect = gap_of(spread, here, by.seed)
     size = ground.standardised(effect.value)
-    gone, p = _without(word, here, ground, by)
     large = abs(size) >= by.limits.min_trigger_sd and chance <= by.limits.nominal
+    gone, p = _without(word, here, ground, by) if large else (None, None)
     fired = large and _goes(effect, gone, p, by.limits.nominal)
     return TriggerFinding(
         word=word,
@@ -141,10 +144,10 @@ def _described(
 
 
 def _goes(effect: Estimate, gone: Estimate | None, p: float | None, nominal: float) -> bool:
-    """Whether half of the effect at least goes with the word."""
+    """Whether some of the effect goes with the word; the answers may still hint at it."""
     if gone is None or p is None:
         return False
-    return p <= nominal and gone.value / effect.value >= 0.5
+    return p <= nominal and gone.value * effect.value > 0
 
 
 def _without(
@@ -154,7 +157,7 @@ def _without(
     numbers = np.flatnonzero(here)[: by.prompts]
     if len(numbers) < MIN_PROMPTS:
         return None, None
-    answers = [ground.by_prompt[number] for number in numbers]
+    answers = [ground.by_prompt[number][:VALUED] for number in numbers]
     changed = [
         replace(own, prompt=less(own.prompt, word))
         for own in (ground.exchanges[at] for group in answers for at in group)

@@ -231,6 +231,7 @@ def _rates(declared: TwoByTwo, ground: Ground) -> FeatureRates:
 
 
 def _likelihoods(found: Measured) -> dict[str, float]:
-    if found.nats is None:
+    if found.likelihood is None:
         return {}
-    return dict(zip(NAMES, np.array(found.nats).mean(0).tolist(), strict=True))
+    means = np.array([read.mean for read in found.likelihood]).mean(0)
+    return dict(zip(NAMES, means.tolist(), strict=True))

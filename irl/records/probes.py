@@ -103,7 +103,8 @@ class TriggerFinding(Record):
     p_corrected: float
     "by the largest statistic of all words when prompts change places"
     without_word: Estimate | None
-    "the same spread minus that of the same answers when the word is taken from their prompt"
+    """The same spread minus that of the same answers when the word is taken from their prompt; only
+    where the word passes the limits of effect and p."""
     without_word_p: float | None
     fired: bool
     statement: str
