@@ -105,7 +105,11 @@ def null_rows(which: str, seeds: Sequence[int], nulls: Sequence[Case]) -> Iterat
         for one in case.report.bias
         if one.effect_sd is not None and not one.far_off
     ]
-    words = [abs(one.report.triggers.strongest[0].effect_sd) for one in nulls if _words(one)]
+    words = [
+        abs(found.strongest[0].effect_sd)
+        for found in (one.report.triggers for one in nulls)
+        if found is not None and found.strongest
+    ]
     for metric, found in (("effect", sizes), ("trigger", words)):
         for share, said in ((0.95, "95th percentile"), (1.0, "largest")):
             value = counted(float(np.quantile(found, share)), len(found)) if found else None
@@ -217,10 +221,6 @@ def _probed(
     making.say(f"{making.folder / name}: probing")
     done = probe_run(settings, making.folder / name, progress=making.progress, declared=declared)
     return done.report
-
-
-def _words(case: Case) -> bool:
-    return case.report.triggers is not None and bool(case.report.triggers.strongest)
 
 
 def _number(value: float | None, like: Estimate | None) -> Estimate | None:

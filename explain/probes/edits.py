@@ -71,7 +71,7 @@ def cut(text: str, start: int, end: int) -> str:
         if text[start:end][:1].isupper():
             tail = tail[:1].upper() + tail[1:]
     elif not tail or tail[0] in " .,!?;:":
-        head = head.rstrip(" ,") if tail[:1] in ".!?" else head.rstrip(" ")
+        head = head.rstrip(" ,") if tail[:1] in ",.!?" else head.rstrip(" ")
     else:
         tail = tail.lstrip(" ")
     return (head + tail).strip()

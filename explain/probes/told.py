@@ -19,7 +19,7 @@ def probe_summary(report: ProbesReport) -> str:
 
 
 def _lines(report: ProbesReport) -> Iterator[str]:
-    fired = sum(one.fired for one in (*report.bias, *report.two_by_two))
+    fired = sum(one.fired for one in report.bias) + sum(one.fired for one in report.two_by_two)
     fired += sum(one.fired for one in report.triggers.strongest) if report.triggers else 0
     yield f"Probes {report.run_id}: {fired} fired"
     yield f"  target {report.target}, unit {report.unit}"
