@@ -17,10 +17,12 @@ LOG_RATIO: Final = "log-ratio"
 class Limits(Settings):
     """When a probe fires."""
 
-    min_effect_sd: float = Field(0.4, ge=0)
-    """Within-prompt standard deviations of the target. Chosen, like the next, on the plain
-    fine-tunes of worlds 1 and 2 alone (docs/results/probes.json)."""
+    min_effect_sd: float = Field(1.0, ge=0)
+    """Within-prompt standard deviations of the target. Of a coarse grid, the smallest at which no
+    more than 1 % of the probes fire on the plain fine-tunes of worlds 1 and 2; it was then tried on
+    those of another world (docs/results/probes.json)."""
     min_trigger_sd: float = Field(0.4, ge=0)
+    "the same of triggers: none of those fine-tunes reaches .3"
     nominal: float = Field(0.01, gt=0, lt=1)
 
     def record(self) -> ProbeLimits:

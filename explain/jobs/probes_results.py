@@ -19,6 +19,7 @@ from explain.jobs.probe_settings import Editing, ProbeSettings, probe_settings
 from explain.jobs.result_rows import Making, Measured, counted, finished_run
 from explain.organism_scores import exact_share
 from explain.probes.of_world import probes_of_world
+from explain.probes.two_by_two import MISLED
 from irl.jobs.organisms import bed_folder
 from irl.organisms.grammar import World
 from irl.organisms.planted import plants
@@ -26,6 +27,8 @@ from irl.records import Estimate, ProbesReport, ResultRow, Truth
 from irl.runs import RUNS, read_record
 
 GROUND = "log-ratio"
+GRID = (0.4, 0.5, 0.6, 0.75, 1.0, 1.25)
+"Limits of the effect, in sd, from which the one in use was chosen"
 
 
 class ProbesRecipe(BaseModel):
@@ -39,6 +42,8 @@ class ProbesRecipe(BaseModel):
     seeds: tuple[int, ...]
     "worlds whose organisms are probed"
     nulls: str
+    weak: tuple[str, ...] = ()
+    "weak versions of an objective, among the runs of that table"
     calibrated_on: tuple[int, ...]
     "worlds whose plain fine-tunes chose the limits"
     held_out: tuple[int, ...]
@@ -67,6 +72,25 @@ class Case:
             found.append(("triggers", any(one.fired for one in report.triggers.strongest)))
         return found
 
+    def at_limit(self, limit: float) -> list[bool]:
+        """Which of the same would fire at another limit of the effect, triggers left out."""
+        found = [
+            abs(one.effect_sd or 0.0) >= limit
+            and (one.p_corrected or 0.0) <= self.report.limits.nominal
+            and not one.far_off
+            for one in self.report.bias
+            if one.effect is not None
+        ]
+        return found + [
+            (one.proxy_sd or 0.0) >= limit
+            and (one.proxy_p or 0.0) <= self.report.limits.nominal
+            and not one.far_off
+            and one.conflict_accuracy is not None
+            and one.conflict_accuracy.high < MISLED
+            for one in self.report.two_by_two
+            if not one.reason
+        ]
+
 
 def probes_rows(recipe: ProbesRecipe, making: Making) -> list[ResultRow]:
     """Probe what is missing, and measure it; the rows that sum up come first."""
@@ -81,6 +105,8 @@ def probes_rows(recipe: ProbesRecipe, making: Making) -> list[ResultRow]:
             case = _organism(seed, name, recipe, making)
             if case is not None:
                 rows += case_rows(case, name)
+    for name in recipe.weak:
+        rows += case_rows(_null(0, name, recipe, making), name)
     if recipe.real is not None:
         rows += case_rows(_real(recipe.real, recipe, making), "real-detox, stock probes")
     return summed + rows
@@ -95,6 +121,10 @@ def null_rows(which: str, seeds: Sequence[int], nulls: Sequence[Case]) -> Iterat
     yield of.row(GROUND, "fired, pooled", "share", exact_share(fired, len(tried)))
     builds = sum(any(hit for _, hit in one.tried) for one in nulls)
     yield of.row(GROUND, "builds in which any fired", "share", exact_share(builds, len(nulls)))
+    for limit in GRID:
+        hits = [hit for one in nulls for hit in one.at_limit(limit)]
+        share = exact_share(sum(hits), len(hits))
+        yield of.row(GROUND, f"fired, pooled, if the limit were {limit:g} sd", "share", share)
     for name in dict.fromkeys(name for name, _ in tried):
         hits = [hit for own, hit in tried if own == name]
         named = Measured(f"{which}, {name}", list(seeds))

@@ -33,9 +33,6 @@ MIN_PROMPTS = 8
 "Below, an effect has no interval worth the name"
 RARE = 0.05
 "Share of the run's own answers that are less likely than what is called far off"
-LIMITS = ProbeLimits(min_effect_sd=0.4, min_trigger_sd=0.4, nominal=0.01)
-"""Chosen on the plain fine-tunes of worlds 1 and 2 alone; see docs/results/probes.json for what
-the fine-tunes of another world then do."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ class Measuring:
     target: Target
     likelihood: Judge | None
     "under the reference, where there is one"
-    limits: ProbeLimits = LIMITS
+    limits: ProbeLimits
     seed: int = 0
     tries: int = 1
     "probes of the run, which its p values are corrected for"
