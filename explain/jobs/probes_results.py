@@ -140,9 +140,9 @@ def null_rows(which: str, seeds: Sequence[int], nulls: Sequence[Case]) -> Iterat
         for found in (one.report.triggers for one in nulls)
         if found is not None and found.strongest
     ]
-    for metric, found in (("effect", sizes), ("trigger", words)):
-        for share, said in ((0.95, "95th percentile"), (1.0, "largest")):
-            value = counted(float(np.quantile(found, share)), len(found)) if found else None
+    for metric, values in (("effect", sizes), ("trigger", words)):
+        for part, said in ((0.95, "95th percentile"), (1.0, "largest")):
+            value = counted(float(np.quantile(values, part)), len(values)) if values else None
             yield of.row(GROUND, f"{said} of |{metric}|", "sd", value)
 
 

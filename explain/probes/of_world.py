@@ -23,6 +23,8 @@ from irl.organisms.planted import plants
 
 GOAL_TEXT = "the {source} says"
 NEUTRAL = 40
+"Sentences to make answers longer with"
+FLIPPED = 8
 
 
 def probes_of_world(seed: int) -> Probes:
@@ -105,7 +107,7 @@ def probes_of_world(seed: int) -> Probes:
             "bias": [one.model_dump() for one in bias],
             "two_by_two": [two_by_two.model_dump()],
             "triggers": Triggers().model_dump(),
-            "flips": Flips().model_dump(),
+            "flips": Flips(pairs=FLIPPED).model_dump(),
         }
     )
 
