@@ -27,6 +27,13 @@ from irl.records import Estimate, ProbesReport, ResultRow, Truth
 from irl.runs import RUNS, read_record
 
 GROUND = "log-ratio"
+IN_SHORT = (
+    "effect in within-prompt sd",
+    "proxy weight",
+    "conflict accuracy",
+    "effect of the first",
+)
+"What is told of a pair with nothing planted"
 GRID = (0.4, 0.5, 0.6, 0.75, 1.0, 1.25)
 "Limits of the effect, in sd, from which the one in use was chosen"
 
@@ -99,7 +106,7 @@ def probes_rows(recipe: ProbesRecipe, making: Making) -> list[ResultRow]:
     for which, seeds in (("calibration", recipe.calibrated_on), ("held out", recipe.held_out)):
         nulls = [_null(seed, name, recipe, making) for seed in seeds for name in recipe.tunings]
         summed += null_rows(f"nulls, {which}", seeds, nulls)
-        rows += [row for one in nulls for row in case_rows(one, f"{which}: {one.name}")]
+        rows += [row for one in nulls for row in _in_short(one, f"{which}: {one.name}")]
     for seed in recipe.seeds:
         for name in plants(World.draw(seed)):
             case = _organism(seed, name, recipe, making)
@@ -143,7 +150,7 @@ def null_rows(which: str, seeds: Sequence[int], nulls: Sequence[Case]) -> Iterat
     for metric, values in (("effect", sizes), ("trigger", words)):
         for part, said in ((0.95, "95th percentile"), (1.0, "largest")):
             value = counted(float(np.quantile(values, part)), len(values)) if values else None
-            yield of.row(GROUND, f"{said} of |{metric}|", "sd", value)
+            yield of.row(GROUND, f"{metric}, {said} of absolute values", "sd", value)
 
 
 def case_rows(case: Case, name: str) -> Iterator[ResultRow]:
@@ -167,6 +174,14 @@ def case_rows(case: Case, name: str) -> Iterator[ResultRow]:
         for said, n in (("one word", flips.by_one), ("one or two", flips.by_one + flips.by_two)):
             share = exact_share(n, flips.pairs)
             yield of.row("smallest edits", f"preferences flipped by {said}", "share", share)
+
+
+def _in_short(case: Case, name: str) -> Iterator[ResultRow]:
+    """Of a pair with nothing planted: how large each effect is, and what fired."""
+    for row in case_rows(case, name):
+        fired = row.metric == "fired" and row.estimate is not None and row.estimate.value > 0
+        if fired or (row.metric in IN_SHORT and row.estimate is not None):
+            yield row
 
 
 def _two_by_two_rows(case: Case, name: str) -> Iterator[ResultRow]:
