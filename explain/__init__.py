@@ -8,8 +8,9 @@ _LAZY = {
     "audit": "explain.jobs.audit",
     "drift": "explain.jobs.series",
     "one_token_answers": "explain.jobs.one_token",
+    "probe": "explain.jobs.probe",
 }
-__all__ = ["aspects", "attribute", "audit", "drift", "one_token_answers"]
+__all__ = ["aspects", "attribute", "audit", "drift", "one_token_answers", "probe"]
 
 
 def __getattr__(name: str) -> Any:

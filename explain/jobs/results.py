@@ -3,7 +3,7 @@
 docs/recipes/NAME.yaml says with its key `kind` what the table is about: a `pair` (the default), the
 `organisms` with a known truth, the `nulls` that calibrate the verdict, the recovery `methods` on
 organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), the `coverage` of
-posteriors, the `readability` of log-ratios, rewards that others `published`, or the
+posteriors, the `readability` of log-ratios, `probes`, rewards that others `published`, or the
 `replication` of their experiment. Every row of docs/results/NAME.json is one measurement.
 """
 
@@ -24,6 +24,7 @@ from explain.jobs.noise_results import NoiseRecipe, noise_rows
 from explain.jobs.null_results import NullsRecipe, null_rows
 from explain.jobs.organism_results import OrganismsRecipe, organism_rows
 from explain.jobs.pair_results import PairRecipe, pair_rows
+from explain.jobs.probes_results import ProbesRecipe, probes_rows
 from explain.jobs.published_results import PublishedRecipe, published_rows
 from explain.jobs.readability_results import ReadabilityRecipe, readability_rows
 from explain.jobs.replication_results import ReplicationRecipe, replication_rows
@@ -46,6 +47,7 @@ Recipe = (
     | NoiseRecipe
     | AlarmsRecipe
     | CoverageRecipe
+    | ProbesRecipe
     | PublishedRecipe
     | ReadabilityRecipe
     | ReplicationRecipe
@@ -60,6 +62,7 @@ _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = Mappi
         NoiseRecipe: noise_rows,
         AlarmsRecipe: alarm_rows,
         CoverageRecipe: coverage_rows,
+        ProbesRecipe: probes_rows,
         PublishedRecipe: published_rows,
         ReadabilityRecipe: readability_rows,
         ReplicationRecipe: replication_rows,

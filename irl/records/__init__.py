@@ -31,6 +31,17 @@ from irl.records.audit import (
 )
 from irl.records.one_token import LeftOut, OneTokenAnswer, OneTokenReport
 from irl.records.organisms import Truth, TruthTerm
+from irl.records.probes import (
+    FeatureRates,
+    Flip,
+    FlipSearch,
+    ProbeFinding,
+    ProbeLimits,
+    ProbesReport,
+    TriggerFinding,
+    TriggerSearch,
+    TwoByTwoFinding,
+)
 from irl.records.recovery import RecoveryReport, WordsVerdict
 from irl.records.results import ResultRow, ResultTable
 from irl.records.runs import Check, Manifest
@@ -51,7 +62,10 @@ __all__ = [
     "Checkpoint",
     "Drift",
     "Estimate",
+    "FeatureRates",
     "Fit",
+    "Flip",
+    "FlipSearch",
     "GateRow",
     "Identifiability",
     "LeftOut",
@@ -63,6 +77,9 @@ __all__ = [
     "OneTokenReport",
     "Pair",
     "PositionKL",
+    "ProbeFinding",
+    "ProbeLimits",
+    "ProbesReport",
     "PromptCondition",
     "PromptKL",
     "RankAgreement",
@@ -76,8 +93,11 @@ __all__ = [
     "SeriesRow",
     "Term",
     "TokenMove",
+    "TriggerFinding",
+    "TriggerSearch",
     "Truth",
     "TruthTerm",
+    "TwoByTwoFinding",
     "Verdict",
     "WordsVerdict",
 ]
