@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ PICKLE_IMPORT = re.compile(
 )
 REMOTE_CODE = re.compile(r"trust_remote_code['\"]?\s*[=:]\s*true", re.IGNORECASE)
 
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 LOADED = "import json, sys; print(json.dumps([m for m in {heavy!r} if m in sys.modules]))"
 RUN_COMMAND = """
 import runpy, sys
@@ -48,12 +50,15 @@ def sources(*folders: str) -> list[Path]:
     return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
 
 
-def nodes() -> Iterator[tuple[str, ast.AST]]:
-    """Every syntax node of the packages, with the place it stands at."""
-    for path in sources(*PACKAGES):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            line = getattr(node, "lineno", 0)
-            yield f"{path.relative_to(ROOT)}:{line} {getattr(node, 'name', '')}", node
+@cache
+def nodes() -> list[tuple[str, Definition]]:
+    """Every class and function of the packages, with the place it stands at."""
+    return [
+        (f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", node)
+        for path in sources(*PACKAGES)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, Definition)
+    ]
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

@@ -37,7 +37,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def attributed(scored: Path) -> tuple[Path, AttributionReport]:
     out = scored.parent / "attributed"
-    return out, attribute(scored, out=out, prompts=3)
+    return out, attribute(scored, out=out, prompts=2)
 
 
 def test_every_value_is_written_and_adds_up_where_it_must(
@@ -45,7 +45,7 @@ def test_every_value_is_written_and_adds_up_where_it_must(
 ) -> None:
     out, report = attributed
     rows = pq.read_table(out / "attributions.parquet").to_pylist()
-    assert len(rows) == 3 * 2 * 2, "prompts, policies and methods"
+    assert len(rows) == 2 * 2 * 2, "prompts, policies and methods"
     for row in rows:
         lists = (row["segments"], row["values"], row["in_response"])
         assert len({len(one) for one in lists}) == 1
@@ -64,7 +64,7 @@ def test_a_finished_run_is_returned_and_the_same_seed_gives_the_same(
     scored: Path, attributed: tuple[Path, AttributionReport]
 ) -> None:
     out, report = attributed
-    settings = AttributeSettings(run=str(scored), prompts=3)
+    settings = AttributeSettings(run=str(scored), prompts=2)
     again = run_attribute(settings, out)
     assert again.was_finished
     assert again.report == report

@@ -118,7 +118,8 @@ def test_an_adapter_and_its_base_are_told_apart(tmp_path: Path) -> None:
 def test_it_is_captums_layer_integrated_gradients_token_by_token(tmp_path: Path) -> None:
     """The slow twin: one gradient for each token of the response, the layer hooked by captum."""
     policy = _pair(tmp_path).aligned
-    embedded = embedded_log_ratio(PolicyPair(policy, policy))(_SAID)
+    said = Exchange("what do you think?", " that is stupid.")
+    embedded = embedded_log_ratio(PolicyPair(policy, policy))(said)
     alone = Embedded(
         embedded.scalar.one,
         embedded.embedders[:1],
@@ -126,8 +127,8 @@ def test_it_is_captums_layer_integrated_gradients_token_by_token(tmp_path: Path)
         embedded.tokens,
         embedded.neutral_ids,
     )
-    ours = integrated_gradients(alone, tolerance=0.0)
-    ids, start = embedded.ids, len(policy.tokenizer(_SAID.prompt)["input_ids"])
+    ours = integrated_gradients(alone, tolerance=1e-6)
+    ids, start = embedded.ids, len(policy.tokenizer(said.prompt)["input_ids"])
     special = torch.tensor([[span is None for span in embedded.tokens]])
     neutral = torch.where(special, ids, torch.full_like(ids, embedded.neutral_ids[0]))
     total = torch.zeros(ids.shape[1], dtype=torch.float64)
@@ -137,7 +138,7 @@ def test_it_is_captums_layer_integrated_gradients_token_by_token(tmp_path: Path)
             return policy.model(rows[:, :at]).logits[:, -1].log_softmax(-1)[:, ids[0, at]]
 
         method = LayerIntegratedGradients(one_token, policy.body.get_input_embeddings())
-        values = method.attribute(ids, neutral, n_steps=512, internal_batch_size=64)
+        values = method.attribute(ids, neutral, n_steps=64, internal_batch_size=64)
         total[: values.shape[1]] += values.sum(-1)[0].double()
     text = [at for at, span in enumerate(embedded.tokens) if span is not None]
     np.testing.assert_allclose(ours.values, total[text].numpy(), atol=1e-4)
