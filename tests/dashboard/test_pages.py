@@ -285,6 +285,7 @@ def test_the_row_of_the_response_is_marked_and_without_one_nothing_is_shown(root
     assert component(page) is None
 
 
+@pytest.mark.slow
 def test_another_run_drops_the_response(root: Path):
     write_audit(root, "good")
     write_audit(root, "other")
@@ -325,6 +326,7 @@ def test_without_a_name_the_newest_run_is_shown_and_a_choice_goes_into_the_url(r
     assert page.title[0].value == "This run is unfinished"
 
 
+@pytest.mark.slow
 def test_the_url_wins_over_an_earlier_choice(root: Path):
     write_audit(root, "good")
     write_unfinished(root, "half")
@@ -367,6 +369,7 @@ def test_no_untrusted_text_is_read_as_markdown_or_html(root: Path):
     assert any(HOSTILE in text for text in texts(run(name)))
 
 
+@pytest.mark.slow
 def test_the_whole_app_runs_without_a_heavy_library(tmp_path: Path):
     write_audit(tmp_path, "good")
     code = WHOLE_APP.format(app=str(APP), heavy=HEAVY)

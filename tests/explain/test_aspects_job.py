@@ -123,6 +123,7 @@ def test_the_verdict_of_the_run_goes_with_the_weights(
     assert ("The log-ratio reads as" in done.out) == known
 
 
+@pytest.mark.slow
 def test_hostile_answers_are_printed_on_one_line_and_without_escapes(
     declared: Path, tmp_path: Path
 ):

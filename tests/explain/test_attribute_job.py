@@ -60,6 +60,7 @@ def test_every_value_is_written_and_adds_up_where_it_must(
     assert [(row.a, row.b) for row in report.agreements] == [("ablation", "integrated-gradients")]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_returned_and_the_same_seed_gives_the_same(
     scored: Path, attributed: tuple[Path, AttributionReport]
 ) -> None:

@@ -149,6 +149,7 @@ def test_too_few_answers_to_edit_are_no_measurement() -> None:
     assert found.reason == "only 0 prompts have answers to edit so"
 
 
+@pytest.mark.slow
 def test_noise_fires_no_more_often_than_the_nominal_rate() -> None:
     fired = 0
     for salt in range(120):

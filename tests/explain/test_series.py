@@ -118,6 +118,7 @@ def test_the_folder_is_whole_and_the_command_says_that_it_is_finished(
     assert irl("runs", "show", run).out.startswith(f"Series {report.run_id}\n")
 
 
+@pytest.mark.slow
 def test_permuted_checkpoints_give_the_permuted_series_and_may_follow_one_flag(
     report: SeriesReport, training: Path, tmp_path: Path
 ):
@@ -133,6 +134,7 @@ def test_permuted_checkpoints_give_the_permuted_series_and_may_follow_one_flag(
         assert other.of(measure, name) == [straight[3], straight[0], straight[2]]
 
 
+@pytest.mark.slow
 def test_an_interrupted_series_goes_on_to_the_same_rows(
     report: SeriesReport, training: Path, tmp_path: Path
 ):

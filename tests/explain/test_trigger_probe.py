@@ -61,6 +61,7 @@ def test_the_search_does_not_see_constants_of_prompts() -> None:
         assert b.p_corrected == a.p_corrected
 
 
+@pytest.mark.slow
 def test_noise_fires_no_more_often_than_the_nominal_rate() -> None:
     """Of 100 searches 5 are expected to pass p alone; 11 would have a chance of .01."""
     passed = 0

@@ -1,6 +1,7 @@
 """The words of a method, judged as the audit judges its own."""
 
 import numpy as np
+import pytest
 import torch
 
 from irl.config import Deciding, Fitting, Learning
@@ -40,6 +41,7 @@ def judged(given: Answered, name: str = "bradley-terry") -> WordsVerdict:
     return found
 
 
+@pytest.mark.slow
 def test_words_that_pay_are_an_objective():
     found = judged(answered(-1.5, 0.3))
     assert found.objective

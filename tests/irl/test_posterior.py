@@ -83,6 +83,7 @@ def test_a_separable_sample_stays_within_the_prior():
     assert 2 < float(found.mean) < 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("together", [0.0, 0.8])
 def test_slice_sampling_has_the_moments_of_the_posterior(together: float):
     differences, _ = pairs(15, together=together)
