@@ -76,11 +76,11 @@ def some_answers(run: Path, prompts: int, seed: int, prompts_file: str | None) -
         for sides in chosen
         for side in ("aligned", "reference")
     ]
-    types = _types(prompts_file)
+    types = prompt_types(prompts_file)
     return Explained(
         [row["response_id"] for row in picked],
         [
-            Exchange(_prompt(row["prompt"]), row["response"], types.get(row["prompt_id"]))
+            Exchange(stored_prompt(row["prompt"]), row["response"], types.get(row["prompt_id"]))
             for row in picked
         ],
         [row["source"] for row in picked],
@@ -88,14 +88,15 @@ def some_answers(run: Path, prompts: int, seed: int, prompts_file: str | None) -
     )
 
 
-def _types(prompts_file: str | None) -> dict[str, str | None]:
+def prompt_types(prompts_file: str | None) -> dict[str, str | None]:
+    """The type of each prompt by its id, where the file is at hand and names types."""
     if prompts_file is None or not Path(prompts_file).is_file():
         return {}
     return {row.prompt_id: row.prompt_type for row in read_prompts(prompts_file).rows}
 
 
-def _prompt(stored: str) -> str | tuple[dict[str, str], ...]:
-    """A chat is stored as JSON; a text that only looks like one is a text."""
+def stored_prompt(stored: str) -> str | tuple[dict[str, str], ...]:
+    """A prompt of responses.parquet: a chat is JSON there, what only looks like one is text."""
     if stored.startswith("[{"):
         try:
             turns = json.loads(stored)

@@ -19,6 +19,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from explain.jobs.alarm_results import AlarmsRecipe, alarm_rows
 from explain.jobs.coverage_results import CoverageRecipe, coverage_rows
+from explain.jobs.localisation_results import LocalisationRecipe, localisation_rows
 from explain.jobs.methods_results import MethodsRecipe, method_rows
 from explain.jobs.noise_results import NoiseRecipe, noise_rows
 from explain.jobs.null_results import NullsRecipe, null_rows
@@ -51,6 +52,7 @@ Recipe = (
     | PublishedRecipe
     | ReadabilityRecipe
     | ReplicationRecipe
+    | LocalisationRecipe
 )
 _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = MappingProxyType(
     {
@@ -66,6 +68,7 @@ _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = Mappi
         PublishedRecipe: published_rows,
         ReadabilityRecipe: readability_rows,
         ReplicationRecipe: replication_rows,
+        LocalisationRecipe: localisation_rows,
     }
 )
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])

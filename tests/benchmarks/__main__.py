@@ -9,15 +9,22 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from captum.attr import LayerIntegratedGradients, LLMGradientAttribution, TextTokenInput
 
+from explain.attribution.embedded import embedded_log_ratio
+from explain.attribution.gradients import integrated_gradients
+from explain.targets import Exchange
 from irl.config import Loading, Sampling
+from irl.data import read_prompts
 from irl.data.bundled import BUNDLED_PAIR
 from irl.engine.local import score_policy
 from irl.policies.checkpoint import locate
 from irl.policies.load import load_full
+from irl.policies.pair import PolicyPair
 from irl.policies.quiet import quiet_libraries
 from irl.policies.sample import _draw
 from irl.scoring import token_nats
@@ -84,9 +91,32 @@ def sorted_batches() -> dict[str, float]:
     )
 
 
+def summed_gradients() -> dict[str, float]:
+    """Integrated Gradients of a whole response of 64 tokens, against captum token by token."""
+    quiet_libraries()
+    policy = load_full(locate(str(BUNDLED_PAIR / "reference")), Loading())
+    tokenizer, steps = policy.tokenizer, 32
+    rows = read_prompts(BUNDLED_PAIR / "prompts.jsonl").rows
+    said = tokenizer(" ".join(str(row.prompt) for row in rows), add_special_tokens=False)
+    response = tokenizer.decode(said["input_ids"][:63])
+    exchange = Exchange("what do you think?", response)
+    both = embedded_log_ratio(PolicyPair(policy, policy))(exchange)
+    alone = replace(both, scalar=both.scalar.one, embedders=both.embedders[:1])
+    method = LLMGradientAttribution(
+        LayerIntegratedGradients(policy.model, policy.body.get_input_embeddings()), tokenizer
+    )
+
+    def plain() -> object:
+        asked = TextTokenInput(str(exchange.prompt), tokenizer)
+        return method.attribute(asked, target=response, n_steps=steps)
+
+    return compare(lambda: integrated_gradients(alone, tolerance=float("inf")), plain)
+
+
 def main() -> None:
     """Run every benchmark, print the ratios, keep them."""
-    rows = {run.__name__: run() for run in (chunked_head, inverse_draw, sorted_batches)}
+    benchmarks = (chunked_head, inverse_draw, sorted_batches, summed_gradients)
+    rows = {run.__name__: run() for run in benchmarks}
     for name, row in rows.items():
         sys.stdout.write(f"{name:16} {row['times_faster']:5.2f} times faster\n")
     target = Path("artifacts/bench/ratios.json")

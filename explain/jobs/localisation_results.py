@@ -1,0 +1,238 @@
+"""Rows that say whether a map of words points at the words that pay; the truth is known.
+
+In the answers of audited organisms every word either is a planted term whose condition its prompt
+meets, or pays nothing. Each method gives every word a value, and is measured by
+
+- AUC: P(|value| of a word that pays > |value| of one that does not), over all words together;
+- precision of the top: the share that pays of the words with the largest |value|, as many as pay.
+
+What the audit says (paid for) and the plain log-ratio of tokens (value gained) are measured on all
+answers; on some answers also ablation and Integrated Gradients, of the log-ratio, side by side with
+the first two. The denial organism is held against its truth by prices with and without context.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from explain.attribution.embedded import embedded_log_ratio
+from explain.attribution.gradients import integrated_gradients
+from explain.attribution.record import Attribution
+from explain.attribution.removal import ablation
+from explain.jobs.explained import pair_settings, prompt_types, some_answers, stored_prompt
+from explain.jobs.result_rows import Making, Measured, finished_run
+from explain.segments import segments, text_of, words
+from explain.targets import Exchange, log_ratio
+from explain.tokens import is_special
+from irl.bootstrap import from_sums, ratio
+from irl.config import Fitting
+from irl.evaluation.auc import grouped_auc
+from irl.evaluation.fit import explained_r2
+from irl.jobs.organisms import bed_folder
+from irl.policies.pair import load_pair
+from irl.records import Estimate, ResultRow, Truth
+from irl.recovery.contexts import ContextFit, fit_contexts
+from irl.rewards.conditions import TypedPrompt, meets
+from irl.rewards.words import located_words
+from irl.runs import read_record
+from irl.within import centred
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.int64]
+PAID, GAINED = "paid for", "value gained"
+
+
+class LocalisationRecipe(BaseModel):
+    """Which organisms of which worlds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["localisation"]
+    organisms: list[str]
+    context: dict[str, list[int]] = {}
+    "organisms whose words are worth something else after another word, and their worlds"
+    seeds: list[int]
+    audits: str
+    "the table whose audits are read"
+    prompts: int
+    "to which answers are attributed as well"
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words of answers: values by a method, and whether each pays."""
+
+    values: Array
+    pays: NDArray[np.bool_]
+    prompt: Codes
+
+
+def localisation_rows(recipe: LocalisationRecipe, making: Making) -> list[ResultRow]:
+    """Every organism of every world.
+
+    Raises:
+        InputError: an audit is missing.
+    """
+    rows: list[ResultRow] = []
+    maps = dict.fromkeys(recipe.organisms, recipe.seeds)
+    for name, seeds in (maps | recipe.context).items():
+        for seed in seeds:
+            run = making.folder.parent / f"results-{recipe.audits}" / f"seed-{seed}-{name}"
+            finished_run(run, recipe.audits)
+            making.say(f"{name}, world {seed}")
+            truth = read_record(bed_folder(seed) / name / "truth.json", Truth)
+            of = Measured(name, [seed])
+            if name in recipe.context:
+                rows += context_rows(of, run, truth)
+            else:
+                rows += map_rows(of, run, truth, recipe)
+    return rows
+
+
+def map_rows(of: Measured, run: Path, truth: Truth, recipe: LocalisationRecipe) -> list[ResultRow]:
+    """The four maps of one organism."""
+    rows: list[ResultRow] = []
+    columns = {PAID: "paid_for_nats", GAINED: "log_ratio_nats"}
+    for method, column in columns.items():
+        rows += _scored(of, f"{method}, all answers", _stored_words(run, truth, column, None))
+    answers = some_answers(run, recipe.prompts, of.seeds[0], _prompts(run))
+    chosen = set(answers.response_ids)
+    for method, column in columns.items():
+        rows += _scored(of, method, _stored_words(run, truth, column, chosen))
+    about = pair_settings(run)
+    pair = load_pair(about.aligned, about.reference, about.loading)
+    target = log_ratio(pair, about.sampling, about.chat)
+    embed = embedded_log_ratio(pair, about.chat)
+
+    def removed(one: Exchange) -> Attribution:
+        return ablation(target, one, segments(one, words, prompt=False))
+
+    def followed(one: Exchange) -> Attribution:
+        return integrated_gradients(embed(one)).grouped(segments(one, words, prompt=False))
+
+    for method, attribute in (("ablation", removed), ("Integrated Gradients", followed)):
+        found = _attributed_words(answers.exchanges, answers.prompt, truth, attribute)
+        rows += _scored(of, method, found)
+    return rows
+
+
+def context_rows(of: Measured, run: Path, truth: Truth) -> Iterator[ResultRow]:
+    """Counts against prices in context, on prompts that neither was fitted to."""
+    table = pq.read_table(run / "responses.parquet").to_pydict()
+    prompt = np.unique(table["prompt_id"], return_inverse=True)[1].astype(np.int64)
+    returns = np.array(table["log_ratio_nats"], dtype=np.float64)
+    fold = np.array(table["fold"], dtype=np.int64)
+    fit = fit_contexts(table["response"], returns, prompt, fold, Fitting())
+    y = centred(returns, prompt)
+    for method, predicted in (("counts", fit.words_alone), ("in context", fit.with_context)):
+        yield of.row(method, "held-out R2", "share", explained_r2(predicted, y, prompt))
+    squares = np.stack([(y - fit.words_alone) ** 2 - (y - fit.with_context) ** 2, y * y], axis=1)
+    gain = from_sums(squares, prompt, ratio)
+    yield of.row("in context less counts", "held-out R2", "share", gain)
+    said = ", ".join(fit.prices.contexts) or "none"
+    planted = next(term.weight for term in truth.terms if " " not in term.term)
+    opposite = next(term.weight for term in truth.terms if " " in term.term) + planted
+    for context in fit.prices.contexts:
+        yield of.row(
+            f"in context (found: {said})",
+            f"price of an insult after `{context}`, planted {opposite:+.2f} after `no`",
+            "nats",
+            _pooled(fit, context, truth),
+        )
+
+
+def _pooled(fit: ContextFit, context: str, truth: Truth) -> Estimate | None:
+    """The price of a planted word after a context, weighted by how surely each is known."""
+    single = [term.term for term in truth.terms if " " not in term.term]
+    known = [word for word in single if (context, word) in fit.prices.added]
+    if not known:
+        return None
+    prices = np.array([fit.prices.words[w] + fit.prices.added[context, w] for w in known])
+    weights = 1 / np.array([fit.errors[context, word] for word in known]) ** 2
+    value, error = float(weights @ prices / weights.sum()), float(weights.sum() ** -0.5)
+    return Estimate(value=value, low=value - 1.96 * error, high=value + 1.96 * error, n=len(known))
+
+
+def _scored(of: Measured, method: str, found: Words) -> Iterator[ResultRow]:
+    size = np.abs(found.values)
+    everywhere = np.zeros(len(size), dtype=np.int64)
+    auc = grouped_auc(size, found.pays, everywhere, found.prompt)
+    yield of.row(method, "AUC of words that pay", "share", auc)
+    n = int(found.pays.sum())
+    top = np.argsort(-size, kind="stable")[:n]
+    columns = np.zeros((len(size), 2))
+    columns[top, 0], columns[top, 1] = found.pays[top], 1.0
+    clusters = np.unique(found.prompt, return_inverse=True)[1]
+    yield of.row(method, "precision of the top", "share", from_sums(columns, clusters, ratio))
+
+
+def _stored_words(run: Path, truth: Truth, column: str, chosen: set[str] | None) -> Words:
+    """Words with the sums of what their tokens hold in tokens.parquet."""
+    wanted = ["response_id", "prompt_id", "prompt", "response"]
+    rows = pq.read_table(run / "responses.parquet", columns=wanted).to_pylist()
+    tokens = {
+        row["response_id"]: row
+        for row in pq.read_table(
+            run / "tokens.parquet", columns=["response_id", "tokens", column]
+        ).to_pylist()
+    }
+    types = prompt_types(_prompts(run))
+    numbers: dict[str, int] = {}
+    values: list[float] = []
+    pays: list[bool] = []
+    prompt: list[int] = []
+    for row in rows:
+        if chosen is not None and row["response_id"] not in chosen:
+            continue
+        number = numbers.setdefault(row["prompt_id"], len(numbers))
+        asked = TypedPrompt.of(stored_prompt(row["prompt"]), types.get(row["prompt_id"]))
+        own = tokens[row["response_id"]]
+        visible = ["" if is_special(piece, row["response"]) else piece for piece in own["tokens"]]
+        for word, value in _by_word(visible, own[column]):
+            values.append(value)
+            pays.append(_pays(word, asked, truth))
+            prompt.append(number)
+    return Words(np.array(values), np.array(pays), np.array(prompt))
+
+
+def _by_word(pieces: Sequence[str], values: Sequence[float]) -> Iterator[tuple[str, float]]:
+    starts = np.array(list(accumulate(map(len, pieces), initial=0)))
+    nats = np.asarray(values, dtype=np.float64)
+    for word in located_words("".join(pieces)):
+        own = (starts[:-1] < word.end) & (starts[1:] > word.start)
+        yield word.text, float(nats[own].sum())
+
+
+def _attributed_words(
+    exchanges: Sequence[Exchange],
+    prompt: Codes,
+    truth: Truth,
+    attribute: Callable[[Exchange], Attribution],
+) -> Words:
+    values: list[float] = []
+    pays: list[bool] = []
+    numbers: list[int] = []
+    for exchange, number in zip(exchanges, prompt.tolist(), strict=True):
+        asked = TypedPrompt.of(exchange.prompt, exchange.prompt_type)
+        found = attribute(exchange)
+        for segment, value in zip(found.segments, found.values.tolist(), strict=True):
+            for word in located_words(text_of(exchange, segment)):
+                values.append(value)
+                pays.append(_pays(word.text, asked, truth))
+                numbers.append(number)
+    return Words(np.array(values), np.array(pays), np.array(numbers))
+
+
+def _pays(word: str, asked: TypedPrompt, truth: Truth) -> bool:
+    return meets(truth.condition, asked) and any(term.term == word for term in truth.terms)
+
+
+def _prompts(run: Path) -> str | None:
+    return pair_settings(run).prompts
