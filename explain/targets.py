@@ -68,8 +68,13 @@ def scored(model: Scorer, chat: Chat = "auto") -> Target:
     @torch.inference_mode()
     def target(exchanges: Sequence[Exchange]) -> Values:
         rows = model.ids([one.prompt for one in exchanges], [e.response for e in exchanges], chat)
+        device = next(model.parameters()).device
         scores = [
-            model(torch.tensor([row]), torch.ones(1, len(row), dtype=torch.bool)) for row in rows
+            model(
+                torch.tensor([row], device=device),
+                torch.ones(1, len(row), dtype=torch.bool, device=device),
+            ).cpu()
+            for row in rows
         ]
         return torch.cat(scores).double() if scores else torch.zeros(0, dtype=torch.float64)
 

@@ -152,7 +152,7 @@ class _ResponseNats(nn.Module):
         (policy,), rows = self._policy, len(embeddings)
         with policy.active():
             output = self.body(
-                inputs_embeds=embeddings,
+                inputs_embeds=embeddings.to(_dtype(self.body)),
                 attention_mask=embeddings.new_ones(embeddings.shape[:2], dtype=torch.long),
                 use_cache=False,
             )
@@ -182,12 +182,17 @@ class _LastScore(nn.Module):
 
     def forward(self, embeddings: Embedding) -> Float[Tensor, " row"]:
         hidden = self.body(
-            inputs_embeds=embeddings,
+            inputs_embeds=embeddings.to(_dtype(self.body)),
             attention_mask=embeddings.new_ones(embeddings.shape[:2], dtype=torch.long),
             use_cache=False,
         ).last_hidden_state
         scores: Tensor = self.score(hidden[:, -1]).squeeze(-1)
         return scores.float()
+
+
+def _dtype(body: nn.Module) -> torch.dtype:
+    """That of the weights; embeddings stay float32 outside, so that small steps count."""
+    return next(body.parameters()).dtype
 
 
 def _embedder(body: nn.Module) -> nn.Module:

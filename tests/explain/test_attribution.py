@@ -144,6 +144,14 @@ def test_it_is_captums_layer_integrated_gradients_token_by_token(tmp_path: Path)
     np.testing.assert_allclose(ours.values, total[text].numpy(), atol=1e-4)
 
 
+def test_half_precision_is_followed_too_and_its_gap_is_told(tmp_path: Path) -> None:
+    folders = map(str, fakes.save_pair(tmp_path))
+    pair = load_pair(*folders, Loading(dtype="bfloat16"))
+    found = integrated_gradients(embedded_log_ratio(pair)(_SAID), spread=1.0, tolerance=0.5)
+    assert found.target == pytest.approx(float(log_ratio(pair)([_SAID])), abs=0.5)
+    assert np.isfinite(found.values).all()
+
+
 def test_memory_is_bounded_without_another_result(tmp_path: Path) -> None:
     embedded = embedded_log_ratio(_pair(tmp_path))(_SAID)
     wide = integrated_gradients(embedded)
