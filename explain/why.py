@@ -44,6 +44,9 @@ def reasons(first: Answer, second: Answer) -> list[Reason]:
 def why(first: Answer, second: Answer, names: tuple[str, str]) -> str:
     """The sentence; of the two answers it begins with the better one.
 
+    Behind a word that one answer alone says stands what that answer is paid for it, behind one that
+    both say what it adds for the better one.
+
     Args:
         first: one answer.
         second: another to the same prompt.
@@ -71,12 +74,11 @@ def why(first: Answer, second: Answer, names: tuple[str, str]) -> str:
 def _told(reason: Reason, names: tuple[str, str]) -> str:
     word = f"“{printable(reason.word)}”"
     if reason.first and reason.second:
-        said = f"{word} is said {reason.first} and {reason.second} times"
-    else:
-        n = reason.first or reason.second
-        often = "" if n == 1 else f" {n} times"
-        said = f"the {names[0] if reason.first else names[1]} one says {word}{often}"
-    return f"{said} ({reason.nats:+.2f})"
+        return f"{word} is said {reason.first} and {reason.second} times ({reason.nats:+.2f})"
+    n = reason.first or reason.second
+    often = "" if n == 1 else f" {n} times"
+    who, paid = (names[0], reason.nats) if reason.first else (names[1], -reason.nats)
+    return f"the {who} one says {word}{often} ({paid:+.2f})"
 
 
 def _by_word(answer: Answer) -> dict[str, tuple[int, float]]:

@@ -28,7 +28,7 @@ def test_reasons_add_up_to_the_difference_of_what_the_words_are_paid() -> None:
 def test_the_sentence_begins_with_the_better_answer_whichever_comes_first() -> None:
     expected = (
         "By what words are paid, the aligned answer is worth 5.10 nats more: the reference one "
-        "says “fool” 2 times (+4.00), the aligned one says “kind” (+1.00); all other words "
+        "says “fool” 2 times (-4.00), the aligned one says “kind” (+1.00); all other words "
         "together +0.10."
     )
     assert why(_KIND, _RUDE, _NAMES) == expected
