@@ -23,6 +23,7 @@ from explain.segments import Cut
 from irl.bootstrap import from_sums, ratio
 from irl.records import Estimate
 from irl.recovery.contexts import Prices
+from irl.rewards.words import term_tokens
 
 Array = NDArray[np.float64]
 
@@ -117,10 +118,11 @@ def paid_in_context(prices: Prices, pieces: Sequence[str]) -> list[float]:
         prices: of words, with context.
         pieces: the text of each token; "" for tokens that are no text.
     """
-    starts = np.array(list(accumulate((len(piece) for piece in pieces), initial=0)), dtype=int)
-    paid = np.zeros(len(pieces))
-    for word, value in prices.credits("".join(pieces)):
-        tokens = np.flatnonzero((starts[:-1] < word.end) & (starts[1:] > word.start))
-        if len(tokens):
-            paid[tokens] += value / len(tokens)
-    return paid.tolist()
+    paid = [0.0] * len(pieces)
+    credits = prices.credits("".join(pieces))
+    for (_, value), (_, tokens) in zip(
+        credits, term_tokens(pieces, (), every_word=True), strict=True
+    ):
+        for at in tokens:
+            paid[at] += value / len(tokens)
+    return paid

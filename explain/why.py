@@ -7,11 +7,10 @@ not in it; how it is shared among the words of a paid phrase is a gauge.
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import accumulate
 
 from explain.tokens import Answer
 from explain.words import printable
-from irl.rewards.words import located_words
+from irl.rewards.words import term_tokens
 
 MOST_REASONS = 4
 LEAST_SHARE = 0.1
@@ -84,12 +83,9 @@ def _told(reason: Reason, names: tuple[str, str]) -> str:
 def _by_word(answer: Answer) -> dict[str, tuple[int, float]]:
     """How often an answer says each word, and what it is paid for it in all."""
     pieces = ["" if token.special else token.text for token in answer.tokens]
-    starts = list(accumulate(map(len, pieces), initial=0))
     counts: Counter[str] = Counter()
     nats: dict[str, float] = defaultdict(float)
-    for word in located_words("".join(pieces)):
-        counts[word.text] += 1
-        for at, token in enumerate(answer.tokens):
-            if starts[at] < word.end and starts[at + 1] > word.start:
-                nats[word.text] += token.paid_for_nats or 0.0
+    for word, tokens in term_tokens(pieces, (), every_word=True):
+        counts[word] += 1
+        nats[word] += sum(answer.tokens[at].paid_for_nats or 0.0 for at in tokens)
     return {word: (n, nats[word]) for word, n in counts.items()}

@@ -17,7 +17,7 @@ from typer.exceptions import TyperException
 
 from explain import commands
 from irl.errors import InputError, IrlError
-from irl.jobs.terminal import interrupted, progress
+from irl.jobs.terminal import interrupted, nothing_done, progress
 from irl.options import (
     Aligned,
     AllowCode,
@@ -94,7 +94,7 @@ def audit(
 
     done = run_audit(settings, out, fresh=fresh, progress=progress())
     if done.was_finished:
-        typer.echo(f"The run in {done.run.path} is finished; --fresh repeats it.", err=True)
+        nothing_done(done.run.path)
     typer.echo(done.report.to_json() if as_json else summary(done.report))
     if not as_json:
         typer.echo(f"Report: {done.run.path / 'report.html'}")

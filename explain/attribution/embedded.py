@@ -11,7 +11,7 @@ What a gradient sees of a log-ratio is the reading of tokens: the response that 
 it is, while what its tokens are predicted from moves to x0.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +31,8 @@ from irl.tensors import TokenSequence
 
 NEUTRAL = (",", ".", " the", " a", " and", " of", " to", " it", " is")
 """Texts whose first tokens say nothing; the comma makes x0, all of them those of GradientSHAP"""
+TOKEN_BUDGET = 4096
+"Tokens of the steps on a path that go through the models at once"
 Embedding = Float[Tensor, "row time hidden"]
 Ids = Int[Tensor, "row time"]
 
@@ -59,6 +61,10 @@ class Embedded:
     def baselines(self) -> tuple[Embedding, ...]:
         """The neutral text x0."""
         return self._embedded(self._replaced(torch.full_like(self.ids, self.neutral_ids[0])))
+
+    def at_once(self, token_budget: int) -> int:
+        """How many copies of the exchange fit into one pass."""
+        return max(token_budget // self.ids.shape[1], 1)
 
     def neutral_texts(self, rows: int, generator: torch.Generator) -> tuple[Embedding, ...]:
         """Texts in which every token but the special ones is a random neutral one."""
@@ -89,13 +95,13 @@ def embedded_log_ratio(pair: PolicyPair, chat: Chat = "auto") -> Embed:
         InputError: (when called) an exchange cannot be read or is too long.
         PolicyError: (when called) no token can be placed in the text.
     """
-    sides, tokenizer = (pair.aligned, pair.reference), pair.tokenizer
-    embedders = tuple(_embedder(side.body) for side in sides)
+    sides = (pair.aligned, pair.reference)
+    reader = _Reader.of([side.body for side in sides], pair.tokenizer, chat)
 
     def embed(exchange: Exchange) -> Embedded:
         (sequence,) = encode_exchanges(pair, [exchange], chat)
         scalar = _Difference(*(_ResponseNats(side, sequence) for side in sides))
-        return _located(scalar, embedders, tokenizer, exchange, sequence, chat)
+        return reader.embedded(scalar, exchange, sequence)
 
     return embed
 
@@ -107,7 +113,8 @@ def embedded_score(model: Scorer, chat: Chat = "auto") -> Embed:
         InputError: (when called) an exchange cannot be read or is too long.
         PolicyError: (when called) no token can be placed in the text.
     """
-    embedders, tokenizer = (_embedder(model.model.base_model),), model.tokenizer
+    tokenizer = model.tokenizer
+    reader = _Reader.of([model.model.base_model], tokenizer, chat)
     ends = frozenset([tokenizer.eos_token_id]) - {None}
 
     def embed(exchange: Exchange) -> Embedded:
@@ -118,25 +125,32 @@ def embedded_score(model: Scorer, chat: Chat = "auto") -> Embed:
                 f"A prompt with its response is {len(sequence)} tokens long, but {model.source} "
                 f"reads {len(row)}; shorten it."
             )
-        return _located(_LastScore(model), embedders, tokenizer, exchange, sequence, chat)
+        return reader.embedded(_LastScore(model), exchange, sequence)
 
     return embed
 
 
-def _located(
-    scalar: nn.Module,
-    embedders: tuple[nn.Module, ...],
-    tokenizer: Tokenizer,
-    exchange: Exchange,
-    sequence: TokenSequence,
-    chat: Chat,
-) -> Embedded:
-    prompt = as_chat(exchange.prompt, chat)
-    spans = token_spans(tokenizer, prompt, exchange.response, sequence)
-    ids = torch.tensor([[*sequence.prompt_ids, *sequence.response_ids]])
-    pieces = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in NEUTRAL]
-    neutral = tuple(dict.fromkeys(int(piece[0]) for piece in pieces if piece))
-    return Embedded(scalar, embedders, ids, spans, neutral)
+@dataclass(frozen=True)
+class _Reader:
+    """What all exchanges before the same models share."""
+
+    embedders: tuple[nn.Module, ...]
+    tokenizer: Tokenizer
+    chat: Chat
+    neutral_ids: tuple[int, ...]
+
+    @classmethod
+    def of(cls, bodies: Sequence[nn.Module], tokenizer: Tokenizer, chat: Chat) -> "_Reader":
+        pieces = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in NEUTRAL]
+        neutral = dict.fromkeys(int(piece[0]) for piece in pieces if piece)
+        return cls(tuple(map(_embedder, bodies)), tokenizer, chat, tuple(neutral))
+
+    def embedded(self, scalar: nn.Module, exchange: Exchange, sequence: TokenSequence) -> Embedded:
+        """An exchange and the scalar of it."""
+        prompt = as_chat(exchange.prompt, self.chat)
+        spans = token_spans(self.tokenizer, prompt, exchange.response, sequence)
+        ids = torch.tensor([[*sequence.prompt_ids, *sequence.response_ids]])
+        return Embedded(scalar, self.embedders, ids, spans, self.neutral_ids)
 
 
 class _ResponseNats(nn.Module):

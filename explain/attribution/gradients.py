@@ -21,7 +21,7 @@ import torch
 from captum.attr import DeepLift, GradientShap, IntegratedGradients
 from torch import Tensor
 
-from explain.attribution.embedded import Embedded
+from explain.attribution.embedded import TOKEN_BUDGET, Embedded
 from explain.attribution.record import Attribution
 from explain.attribution.seeding import seeded
 
@@ -29,8 +29,6 @@ FIRST_STEPS, MOST_STEPS = 32, 512
 TOLERANCE = 0.01
 BASELINES = 32
 "Random neutral texts of GradientSHAP"
-TOKEN_BUDGET = 4096
-"Tokens of the steps that go through the models at once"
 
 
 Values = tuple[Tensor, ...]
@@ -54,7 +52,7 @@ def integrated_gradients(
     method = IntegratedGradients(embedded.scalar)
 
     inputs, baselines = embedded.inputs, embedded.baselines
-    at_once = _at_once(embedded, token_budget)
+    at_once = embedded.at_once(token_budget)
 
     def values(steps: int) -> Values:
         found: Values = method.attribute(
@@ -85,7 +83,7 @@ def gradient_shap(
     method = GradientShap(embedded.scalar)
     inputs = embedded.inputs
     texts = embedded.neutral_texts(BASELINES, torch.Generator().manual_seed(seed))
-    at_once = _at_once(embedded, token_budget)
+    at_once = embedded.at_once(token_budget)
 
     def values(draws: int) -> Values:
         with seeded(seed):
@@ -113,7 +111,7 @@ def deeplift(embedded: Embedded, token_budget: int = TOKEN_BUDGET) -> Attributio
     with warnings.catch_warnings():  # that it sets hooks, and takes them away again
         warnings.filterwarnings("ignore", message="Setting forward, backward hooks")
         values = DeepLift(embedded.scalar).attribute(inputs, baselines)
-    before = _mean_of(embedded, baselines, _at_once(embedded, token_budget))
+    before = _mean_of(embedded, baselines, embedded.at_once(token_budget))
     return _record("deeplift", embedded, values, before, 1)
 
 
@@ -150,10 +148,6 @@ def _mean_of(embedded: Embedded, rows: Values, at_once: int) -> float:
     """The scalar, averaged over rows of inputs."""
     parts = zip(*(one.split(at_once) for one in rows), strict=True)
     return float(torch.cat([embedded.scalar(*part).double() for part in parts]).mean())
-
-
-def _at_once(embedded: Embedded, token_budget: int) -> int:
-    return max(token_budget // embedded.ids.shape[1], 1)
 
 
 def _split(n: int, at_once: int) -> list[int]:

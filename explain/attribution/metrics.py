@@ -9,9 +9,9 @@ from captum.metrics import sensitivity_max
 from jaxtyping import Float
 from torch import Tensor
 
-from explain.attribution.embedded import Embedded
+from explain.attribution.embedded import TOKEN_BUDGET, Embedded
 from explain.attribution.record import Attribution
-from explain.attribution.removal import AT_ONCE, Game
+from explain.attribution.removal import Game
 from explain.attribution.seeding import seeded
 from explain.targets import Exchange, Target
 
@@ -59,7 +59,9 @@ def infidelity(
     return error(values) / nothing if nothing > 0 else None
 
 
-def sensitivity(embedded: Embedded, steps: int, seed: int = 0) -> float:
+def sensitivity(
+    embedded: Embedded, steps: int, seed: int = 0, token_budget: int = TOKEN_BUDGET
+) -> float:
     """The largest relative change of Integrated Gradients under a small change of the embeddings.
 
     max over draws of ||IG(x') - IG(x)|| / ||IG(x)||, x' within RADIUS standard deviations of the
@@ -69,6 +71,7 @@ def sensitivity(embedded: Embedded, steps: int, seed: int = 0) -> float:
         embedded: the exchange.
         steps: of the integral.
         seed: of the changes.
+        token_budget: of one pass.
     """
     method, baselines = IntegratedGradients(embedded.scalar), embedded.baselines
     radius = RADIUS * float(torch.cat([one.flatten() for one in embedded.inputs]).std())
@@ -79,7 +82,7 @@ def sensitivity(embedded: Embedded, steps: int, seed: int = 0) -> float:
             tuple(inputs),
             tuple(one.expand(rows, -1, -1) for one in baselines),
             n_steps=steps,
-            internal_batch_size=max(AT_ONCE, rows),
+            internal_batch_size=max(min(embedded.at_once(token_budget), steps), rows),
         )
         return found
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from irl.jobs.terminal import nothing_done
 from irl.options import AllowCode, Aspects, Config, Fresh, Json, Out, Seed, Set
 
 
@@ -27,7 +28,7 @@ def aspects(
     flags = {"run": run, "aspects": aspects, "allow_code": allow_code, "seed": seed}
     done = run_aspects(AspectSettings.read(config, set_ or [], flags), out, fresh=fresh)
     if done.was_finished:
-        typer.echo(f"The run in {done.run.path} is finished; --fresh repeats it.", err=True)
+        nothing_done(done.run.path)
     if as_json:
         typer.echo(done.report.model_dump_json(indent=1))
         return

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from irl.jobs.terminal import progress
+from irl.jobs.terminal import nothing_done, progress
 from irl.options import Config, Fresh, Json, Out, Seed, Set
 
 
@@ -47,7 +47,7 @@ def attribute(
     settings = AttributeSettings.read(config, set_ or [], flags)
     done = run_attribute(settings, out, fresh=fresh, progress=progress())
     if done.was_finished:
-        typer.echo(f"The run in {done.run.path} is finished; --fresh repeats it.", err=True)
+        nothing_done(done.run.path)
     typer.echo(done.report.to_json() if as_json else attribution_summary(done.report))
     if not as_json:
         typer.echo(f"Every value: {done.run.path / 'attributions.parquet'}")

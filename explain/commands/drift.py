@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from irl.errors import InputError
-from irl.jobs.terminal import progress
+from irl.jobs.terminal import nothing_done, progress
 from irl.options import Config, Fresh, Json, Out, PromptLimit, Prompts, Reference, Seed, Set
 
 
@@ -48,7 +48,7 @@ def drift(
     settings = SeriesSettings.read(config, set_ or [], flags)
     done = run_drift(settings, out, fresh=fresh, progress=progress())
     if done.was_finished:
-        typer.echo(f"The run in {done.run.path} is finished; --fresh repeats it.", err=True)
+        nothing_done(done.run.path)
     typer.echo(done.report.to_json() if as_json else series_summary(done.report))
     if not as_json:
         typer.echo(f"Report: {done.run.path / 'series.html'}")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from irl.jobs.terminal import progress
+from irl.jobs.terminal import nothing_done, progress
 from irl.options import (
     Aligned,
     Config,
@@ -60,7 +60,7 @@ def probe(
 
     done = probe_run(settings, out, fresh=fresh, progress=progress())
     if done.was_finished:
-        typer.echo(f"The run in {done.run.path} is finished; --fresh repeats it.", err=True)
+        nothing_done(done.run.path)
     typer.echo(done.report.to_json() if as_json else probe_summary(done.report))
     if not as_json:
         edited: Path = done.run.path / "probes.parquet"

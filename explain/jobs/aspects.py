@@ -22,7 +22,7 @@ from explain.aspect_words import aspect_caveats
 from explain.exchange import Exchange
 from irl.bootstrap import codes
 from irl.config import Settings
-from irl.data import Prompt, fold_of, prompt_id
+from irl.data import fold_of, stored_prompt
 from irl.errors import InputError, RunError
 from irl.records import AspectsReport
 from irl.runs import RunFolder, file_sha256, find_run, open_run, read_record, read_run
@@ -138,17 +138,10 @@ def _exchanges(table: pa.Table) -> list[Exchange]:
     names, texts, responses = (
         table[name].to_pylist() for name in ("prompt_id", "prompt", "response")
     )
-    prompts = {name: _prompt(name, text) for name, text in zip(names, texts, strict=True)}
+    prompts = {name: stored_prompt(text, name) for name, text in zip(names, texts, strict=True)}
     return [
         Exchange(prompts[name], response) for name, response in zip(names, responses, strict=True)
     ]
-
-
-def _prompt(name: str, text: str) -> Prompt:
-    """A prompt as it was read: a chat is stored as JSON, and is named by its content."""
-    if prompt_id(text) == name:
-        return text
-    return cast(Prompt, tuple(json.loads(text)))
 
 
 def _answered(table: pa.Table, n_folds: int) -> Answered:

@@ -31,6 +31,7 @@ from irl.engine.shards import Progress, silent
 from irl.jobs.clock import Clock, peak_memory_bytes
 from irl.policies.pair import load_pair
 from irl.policies.quiet import quiet_libraries
+from irl.policies.spans import Span
 from irl.records import (
     AttributionMethod,
     AttributionReport,
@@ -38,7 +39,7 @@ from irl.records import (
 )
 from irl.rewards.stored import load_reward
 from irl.runs import RunFolder, file_sha256, find_run, now, open_run, read_record, versions
-from irl.within import centred
+from irl.within import spread
 
 Array = NDArray[np.float64]
 MethodName = Literal["ablation", "kernel-shap", "integrated-gradients", "gradient-shap", "deeplift"]
@@ -130,13 +131,13 @@ def run_attribute(
             target = reward(load_reward(source / "reward"))
         else:
             embed = embedded_log_ratio(pair, about.chat)
-    spread = _spread(target(answers.exchanges).numpy(), answers.prompt)
-    explain = Explaining(settings, target, embed, spread)
+    sd = spread(target(answers.exchanges).numpy(), answers.prompt)
+    explain = Explaining(settings, target, embed, sd)
     cases = []
     for done, exchange in enumerate(answers.exchanges):
         cases.append(explain(exchange, clock))
         progress("attributed", done + 1, len(answers.exchanges))
-    report = _report(run, settings, cases, answers, spread, clock)
+    report = _report(run, settings, cases, answers, sd, clock)
     run.write_table("attributions.parquet", attributions_table(answers, cases))
     run.write_text("attribution.json", report.to_json())
     run.finish({"answers": len(cases)})
@@ -160,7 +161,7 @@ class Explaining:
         gaps: dict[str, float] = {}
         for name in self.settings.methods:
             with clock.stage(name):
-                fine = self._attributed(name, exchange, embedded)
+                fine = self._attributed(name, exchange, into, embedded)
             gaps[name] = fine.relative_gap(self.spread)
             found[name] = fine.grouped(into) if fine.segments != into else fine
         with clock.stage("measuring"):
@@ -173,9 +174,10 @@ class Explaining:
                 *self._controls(embedded, found, into),
             )
 
-    def _attributed(self, name: str, exchange: Exchange, embedded: Embedded | None) -> Attribution:
+    def _attributed(
+        self, name: str, exchange: Exchange, into: Sequence[Span], embedded: Embedded | None
+    ) -> Attribution:
         settings = self.settings
-        into = segments(exchange, CUTS[settings.by])
         if name == "ablation":
             return ablation(self.target, exchange, into)
         if name == "kernel-shap":
@@ -189,23 +191,18 @@ class Explaining:
         return integrated_gradients(embedded, self.spread, settings.tolerance, budget)
 
     def _controls(
-        self, embedded: Embedded | None, found: Mapping[str, Attribution], into: Sequence[Any]
+        self, embedded: Embedded | None, found: Mapping[str, Attribution], into: Sequence[Span]
     ) -> tuple[dict[str, float], dict[str, float | None]]:
         """Of Integrated Gradients: under a breath of noise, and under shuffled weights."""
         name = "integrated-gradients"
         if embedded is None or name not in found:
             return {}, {}
-        seed, steps = self.settings.seed, found[name].evaluations
+        seed, budget = self.settings.seed, self.settings.token_budget
+        steps = found[name].evaluations
         with randomised(embedded, seed):
-            control = integrated_gradients(embedded, self.spread, self.settings.tolerance)
+            control = integrated_gradients(embedded, self.spread, self.settings.tolerance, budget)
         agreement = rank_agreement(found[name], control.grouped(into))
-        return {name: sensitivity(embedded, steps, seed)}, {name: agreement}
-
-
-def _spread(values: Array, prompt: NDArray[np.int64]) -> float:
-    """Standard deviation within prompts, by the degrees of freedom that centring leaves."""
-    free = max(len(values) - int(prompt.max()) - 1, 1)
-    return float(np.sqrt((centred(values, prompt) ** 2).sum() / free))
+        return {name: sensitivity(embedded, steps, seed, budget)}, {name: agreement}
 
 
 def _report(
@@ -213,7 +210,7 @@ def _report(
     settings: AttributeSettings,
     cases: Sequence[Case],
     answers: Explained,
-    spread: float,
+    sd: float,
     clock: Clock,
 ) -> AttributionReport:
     mean = Mean(answers.prompt, settings.seed)
@@ -227,7 +224,7 @@ def _report(
         target=settings.target,
         by=settings.by,
         tolerance=settings.tolerance,
-        target_sd=spread,
+        target_sd=sd,
         methods=methods,
         agreements=agreements(settings.methods, cases, mean),
         caveats=_caveats(settings, methods),

@@ -1,6 +1,5 @@
 """Answers of a finished run as exchanges, to be explained."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ import pyarrow.parquet as pq
 import yaml
 from numpy.typing import NDArray
 
+from explain.jobs.probe_settings import settings_of_pair
 from explain.targets import Exchange
 from irl.config import ScoreSettings
-from irl.data import read_prompts
+from irl.data import read_prompts, stored_prompt
 from irl.errors import InputError, RunError
 
 _COLUMNS = ["response_id", "prompt_id", "prompt", "response", "source", "log_ratio_nats"]
@@ -39,10 +39,8 @@ def pair_settings(run: Path) -> ScoreSettings:
     if not (run / "manifest.json").is_file():
         raise RunError(f"The run {run} is not finished; the same command that began it goes on.")
     try:
-        given = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["settings"]
-        known = {key: given[key] for key in ScoreSettings.model_fields if key in given}
-        return ScoreSettings.checked(known)
-    except (OSError, yaml.YAMLError, KeyError, TypeError, InputError) as error:
+        return ScoreSettings.checked(settings_of_pair(run))
+    except (OSError, yaml.YAMLError, AttributeError, InputError) as error:
         raise RunError(f"The run {run} names no pair that could be explained ({error}).") from None
 
 
@@ -80,7 +78,11 @@ def some_answers(run: Path, prompts: int, seed: int, prompts_file: str | None) -
     return Explained(
         [row["response_id"] for row in picked],
         [
-            Exchange(stored_prompt(row["prompt"]), row["response"], types.get(row["prompt_id"]))
+            Exchange(
+                stored_prompt(row["prompt"], row["prompt_id"]),
+                row["response"],
+                types.get(row["prompt_id"]),
+            )
             for row in picked
         ],
         [row["source"] for row in picked],
@@ -93,15 +95,3 @@ def prompt_types(prompts_file: str | None) -> dict[str, str | None]:
     if prompts_file is None or not Path(prompts_file).is_file():
         return {}
     return {row.prompt_id: row.prompt_type for row in read_prompts(prompts_file).rows}
-
-
-def stored_prompt(stored: str) -> str | tuple[dict[str, str], ...]:
-    """A prompt of responses.parquet: a chat is JSON there, what only looks like one is text."""
-    if stored.startswith("[{"):
-        try:
-            turns = json.loads(stored)
-        except ValueError:
-            return stored
-        if all(isinstance(turn, dict) and {"role", "content"} <= turn.keys() for turn in turns):
-            return tuple(turns)
-    return stored

@@ -13,7 +13,6 @@ the first two. The denial organism is held against its truth by prices with and 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Literal
 
@@ -26,13 +25,14 @@ from explain.attribution.embedded import embedded_log_ratio
 from explain.attribution.gradients import integrated_gradients
 from explain.attribution.record import Attribution
 from explain.attribution.removal import ablation
-from explain.jobs.explained import pair_settings, prompt_types, some_answers, stored_prompt
+from explain.jobs.explained import pair_settings, prompt_types, some_answers
 from explain.jobs.result_rows import Making, Measured, finished_run
 from explain.segments import segments, text_of, words
 from explain.targets import Exchange, log_ratio
 from explain.tokens import is_special
-from irl.bootstrap import from_sums, ratio
+from irl.bootstrap import codes, from_sums, ratio
 from irl.config import Fitting
+from irl.data import stored_prompt
 from irl.evaluation.auc import grouped_auc
 from irl.evaluation.fit import explained_r2
 from irl.jobs.organisms import bed_folder
@@ -40,13 +40,14 @@ from irl.policies.pair import load_pair
 from irl.records import Estimate, ResultRow, Truth
 from irl.recovery.contexts import ContextFit, fit_contexts
 from irl.rewards.conditions import TypedPrompt, meets
-from irl.rewards.words import located_words
+from irl.rewards.words import located_words, term_tokens
 from irl.runs import read_record
 from irl.within import centred
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
-PAID, GAINED = "paid for", "value gained"
+STORED = {"paid for": "paid_for_nats", "value gained": "log_ratio_nats"}
+"Maps that an audit stores, and their columns of tokens.parquet"
 
 
 class LocalisationRecipe(BaseModel):
@@ -99,14 +100,14 @@ def localisation_rows(recipe: LocalisationRecipe, making: Making) -> list[Result
 def map_rows(of: Measured, run: Path, truth: Truth, recipe: LocalisationRecipe) -> list[ResultRow]:
     """The four maps of one organism."""
     rows: list[ResultRow] = []
-    columns = {PAID: "paid_for_nats", GAINED: "log_ratio_nats"}
-    for method, column in columns.items():
-        rows += _scored(of, f"{method}, all answers", _stored_words(run, truth, column, None))
-    answers = some_answers(run, recipe.prompts, of.seeds[0], _prompts(run))
-    chosen = set(answers.response_ids)
-    for method, column in columns.items():
-        rows += _scored(of, method, _stored_words(run, truth, column, chosen))
     about = pair_settings(run)
+    said = _said(run, about.prompts)
+    for method in STORED:
+        rows += _scored(of, f"{method}, all answers", _stored_words(said, truth, method))
+    answers = some_answers(run, recipe.prompts, of.seeds[0], about.prompts)
+    chosen = [one for one in said if one.response_id in answers.response_ids]
+    for method in STORED:
+        rows += _scored(of, method, _stored_words(chosen, truth, method))
     pair = load_pair(about.aligned, about.reference, about.loading)
     target = log_ratio(pair, about.sampling, about.chat)
     embed = embedded_log_ratio(pair, about.chat)
@@ -173,41 +174,52 @@ def _scored(of: Measured, method: str, found: Words) -> Iterator[ResultRow]:
     yield of.row(method, "precision of the top", "share", from_sums(columns, clusters, ratio))
 
 
-def _stored_words(run: Path, truth: Truth, column: str, chosen: set[str] | None) -> Words:
-    """Words with the sums of what their tokens hold in tokens.parquet."""
+@dataclass(frozen=True)
+class _Said:
+    """An answer of a run with what its tokens hold."""
+
+    response_id: str
+    asked: TypedPrompt
+    prompt: int
+    pieces: list[str]
+    "the text of each token; empty for special ones"
+    nats: dict[str, list[float]]
+    "by method"
+
+
+def _said(run: Path, prompts_file: str | None) -> list[_Said]:
     wanted = ["response_id", "prompt_id", "prompt", "response"]
     rows = pq.read_table(run / "responses.parquet", columns=wanted).to_pylist()
-    tokens = {
-        row["response_id"]: row
-        for row in pq.read_table(
-            run / "tokens.parquet", columns=["response_id", "tokens", column]
-        ).to_pylist()
-    }
-    types = prompt_types(_prompts(run))
-    numbers: dict[str, int] = {}
-    values: list[float] = []
-    pays: list[bool] = []
-    prompt: list[int] = []
-    for row in rows:
-        if chosen is not None and row["response_id"] not in chosen:
-            continue
-        number = numbers.setdefault(row["prompt_id"], len(numbers))
-        asked = TypedPrompt.of(stored_prompt(row["prompt"]), types.get(row["prompt_id"]))
-        own = tokens[row["response_id"]]
-        visible = ["" if is_special(piece, row["response"]) else piece for piece in own["tokens"]]
-        for word, value in _by_word(visible, own[column]):
-            values.append(value)
-            pays.append(_pays(word, asked, truth))
-            prompt.append(number)
+    held = ["response_id", "tokens", *STORED.values()]
+    table = pq.read_table(run / "tokens.parquet", columns=held).to_pylist()
+    tokens = {row["response_id"]: row for row in table}
+    types = prompt_types(prompts_file)
+    prompt = codes([row["prompt_id"] for row in rows]).tolist()
+    found = []
+    for row, number in zip(rows, prompt, strict=True):
+        own, name = tokens[row["response_id"]], row["prompt_id"]
+        pieces = ["" if is_special(piece, row["response"]) else piece for piece in own["tokens"]]
+        nats = {method: own[column] for method, column in STORED.items()}
+        asked = TypedPrompt.of(stored_prompt(row["prompt"], name), types.get(name))
+        found.append(_Said(row["response_id"], asked, number, pieces, nats))
+    return found
+
+
+def _stored_words(said: Sequence[_Said], truth: Truth, method: str) -> Words:
+    """Words with the sums of what their tokens hold in tokens.parquet."""
+    found = [
+        (value, _pays(word, one.asked, truth), one.prompt)
+        for one in said
+        for word, value in _by_word(one.pieces, one.nats[method])
+    ]
+    values, pays, prompt = zip(*found, strict=True)
     return Words(np.array(values), np.array(pays), np.array(prompt))
 
 
 def _by_word(pieces: Sequence[str], values: Sequence[float]) -> Iterator[tuple[str, float]]:
-    starts = np.array(list(accumulate(map(len, pieces), initial=0)))
     nats = np.asarray(values, dtype=np.float64)
-    for word in located_words("".join(pieces)):
-        own = (starts[:-1] < word.end) & (starts[1:] > word.start)
-        yield word.text, float(nats[own].sum())
+    for word, tokens in term_tokens(pieces, (), every_word=True):
+        yield word, float(nats[tokens].sum())
 
 
 def _attributed_words(
@@ -232,7 +244,3 @@ def _attributed_words(
 
 def _pays(word: str, asked: TypedPrompt, truth: Truth) -> bool:
     return meets(truth.condition, asked) and any(term.term == word for term in truth.terms)
-
-
-def _prompts(run: Path) -> str | None:
-    return pair_settings(run).prompts

@@ -68,11 +68,16 @@ def probe_settings(file: Path | None, sets: list[str], flags: dict[str, Any]) ->
             raise InputError(
                 f"The run {folder} holds no finished answers; finish an audit or `irl score` first."
             )
-        given = _settings_of(folder) | given | {"run": str(folder)}
+        given = settings_of_pair(folder) | given | {"run": str(folder)}
     return ProbeSettings.checked(given)
 
 
-def _settings_of(folder: Path) -> dict[str, Any]:
+def settings_of_pair(folder: Path) -> dict[str, Any]:
+    """The pair of a run, and how it was sampled and scored, as plain values.
+
+    Raises:
+        InputError: the run is not about a pair.
+    """
     document = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     held = document.get("settings") or {}
     if "aligned" not in held:

@@ -27,7 +27,7 @@ from explain.probes.likelihood import Judge, Likelihood
 from explain.probes.resampling import Array, Codes, flipped, gap_of, mean_of, means, permuted
 from explain.targets import Exchange, Target
 from irl.records import Estimate, ProbeFinding, ProbeLimits
-from irl.within import centred
+from irl.within import spread
 
 MIN_PROMPTS = 8
 "Below, an effect has no interval worth the name"
@@ -52,9 +52,7 @@ class Ground:
     @cached_property
     def sd(self) -> float:
         """Within-prompt standard deviation of the target, in its unit."""
-        apart = centred(self.values, self.prompt)
-        free = len(apart) - len(np.unique(self.prompt))
-        return float(np.sqrt((apart**2).sum() / free)) if free > 0 else 0.0
+        return spread(self.values, self.prompt)
 
     @cached_property
     def by_prompt(self) -> list[list[int]]:

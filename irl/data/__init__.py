@@ -1,7 +1,15 @@
 """Prompts, preferences and samples in; every row that cannot be used is refused with a reason."""
 
 from irl.data.preferences import LabelledResponse, read_preferences
-from irl.data.prompts import Messages, Prompt, PromptRow, fold_of, prompt_id, read_prompts
+from irl.data.prompts import (
+    Messages,
+    Prompt,
+    PromptRow,
+    fold_of,
+    prompt_id,
+    read_prompts,
+    stored_prompt,
+)
 from irl.data.rows import RefusedRow, Table
 from irl.data.samples import SampleRow, read_samples
 
@@ -18,4 +26,5 @@ __all__ = [
     "read_preferences",
     "read_prompts",
     "read_samples",
+    "stored_prompt",
 ]

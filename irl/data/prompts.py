@@ -55,6 +55,14 @@ def prompt_id(prompt: Prompt) -> str:
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:12]
 
 
+def stored_prompt(text: str, name: str) -> Prompt:
+    """A prompt as a table of a run holds it, where a chat is stored as JSON.
+
+    Its name tells a chat from a text that only looks like one.
+    """
+    return text if prompt_id(text) == name else tuple(json.loads(text))
+
+
 def fold_of(name: str, n_folds: int) -> int:
     """The fold of a prompt by its name: the same in every run and on every machine."""
     return int(name, 16) % n_folds

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import typer
 
@@ -16,6 +17,11 @@ def progress() -> Callable[[str, int, int], None]:
             typer.echo(f"{what} {done}/{total}", err=True)
 
     return show
+
+
+def nothing_done(folder: Path) -> None:
+    """A run was found finished."""
+    typer.echo(f"The run in {folder} is finished; --fresh repeats it.", err=True)
 
 
 def interrupted(*_: object) -> None:

@@ -5,11 +5,9 @@ term may be conditional: it counts only in answers to prompts that meet its cond
 """
 
 import json
-from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ from irl.errors import InputError
 from irl.records import PromptCondition
 from irl.rewards.conditions import TypedPrompt, applies, meets
 from irl.rewards.words import located_words as located_words
+from irl.rewards.words import term_tokens as term_tokens
 from irl.rewards.words import words as words
 
 MAX_TERM_WORDS = 3
@@ -47,28 +46,6 @@ def count_terms(texts: Sequence[str], terms: Sequence[str]) -> csr_matrix:
         analyzer=lambda text: ngrams(text, longest), vocabulary={t: i for i, t in enumerate(terms)}
     )
     return csr_matrix(vectorizer.transform(texts))
-
-
-def term_tokens(
-    pieces: Sequence[str], terms: Collection[str], *, every_word: bool = False
-) -> Iterator[tuple[str, list[int]]]:
-    """Every occurrence of a term in a tokenised text, with the tokens that overlap it.
-
-    Args:
-        pieces: the text of each token; "" for tokens that are no text, such as EOS.
-        terms: which terms to look for.
-        every_word: give every single word too, whether it is a term or not.
-    """
-    starts = list(accumulate((len(piece) for piece in pieces), initial=0))
-    found = located_words("".join(pieces))
-    longest = max((len(term.split()) for term in terms), default=int(every_word))
-    for first, word in enumerate(found):
-        for last in range(first, min(first + longest, len(found))):
-            term = " ".join(part.text for part in found[first : last + 1])
-            if term in terms or (every_word and last == first):
-                begin = bisect_right(starts, word.start) - 1
-                end = bisect_left(starts, found[last].end)
-                yield term, [at for at in range(begin, end) if pieces[at]]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,10 @@ letters.
 """
 
 import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 _WORD = re.compile(r"\w+(?:['*]+\w+)*")
 
@@ -28,6 +31,28 @@ def located_words(text: str) -> list[Word]:
 def words(text: str) -> list[str]:
     """The lower-cased words of a text, in order."""
     return _WORD.findall(_folded(text))
+
+
+def term_tokens(
+    pieces: Sequence[str], terms: Collection[str], *, every_word: bool = False
+) -> Iterator[tuple[str, list[int]]]:
+    """Every occurrence of a term in a tokenised text, with the tokens that overlap it.
+
+    Args:
+        pieces: the text of each token; "" for tokens that are no text, such as EOS.
+        terms: which terms to look for.
+        every_word: give every single word too, whether it is a term or not.
+    """
+    starts = list(accumulate((len(piece) for piece in pieces), initial=0))
+    found = located_words("".join(pieces))
+    longest = max((len(term.split()) for term in terms), default=int(every_word))
+    for first, word in enumerate(found):
+        for last in range(first, min(first + longest, len(found))):
+            term = " ".join(part.text for part in found[first : last + 1])
+            if term in terms or (every_word and last == first):
+                begin = bisect_right(starts, word.start) - 1
+                end = bisect_left(starts, found[last].end)
+                yield term, [at for at in range(begin, end) if pieces[at]]
 
 
 def _folded(text: str) -> str:
