@@ -24,6 +24,7 @@ from irl.options import (
     Aspects,
     Config,
     Fresh,
+    Full,
     Json,
     MethodOption,
     Out,
@@ -63,6 +64,7 @@ def audit(
     trained_with: Annotated[
         str | None, typer.Option(help="rloo, grpo, ppo, dpo, ipo, kto, sft or unknown.")
     ] = None,
+    full: Full = None,
     seed: Seed = None,
     out: Out = None,
     fresh: Fresh = False,
@@ -84,6 +86,7 @@ def audit(
         "gate": gate,
         "method": method,
         "trained_with": trained_with,
+        "full": full,
         "seed": seed,
     }
     if aligned is None and config is None:

@@ -247,6 +247,8 @@ class AuditSettings(RecoverSettings):
     allow_code: bool = False
     "run the Python functions that it names"
     gate: str | None = None
+    full: bool = False
+    "also attribution, probes and answers of one token"
     trained_with: TrainedWith = "unknown"
     deciding: Deciding = Deciding()
 

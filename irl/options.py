@@ -25,6 +25,10 @@ MethodOption = Annotated[
     str | None,
     typer.Option("--method", help="log-ratio; irl recover also: bradley-terry, max-entropy, ..."),
 ]
+Full = Annotated[
+    bool | None,
+    typer.Option("--full", help="Also attribution, probes, concepts and answers of one token."),
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of sampling and bootstrap.")]
 Out = Annotated[Path | None, typer.Option(help="The run folder; default artifacts/runs/<run_id>.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Repeat a run from the start.")]

@@ -26,10 +26,10 @@ from explain.jobs.attribution_report import Case, Mean, agreements, attributions
 from explain.jobs.explained import Explained, pair_settings, some_answers
 from explain.segments import CUTS, segments
 from explain.targets import Exchange, Target, log_ratio, reward
-from irl.config import Settings
+from irl.config import ScoreSettings, Settings
 from irl.engine.shards import Progress, silent
 from irl.jobs.clock import Clock, peak_memory_bytes
-from irl.policies.pair import load_pair
+from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.quiet import quiet_libraries
 from irl.policies.spans import Span
 from irl.records import (
@@ -46,6 +46,7 @@ MethodName = Literal["ablation", "kernel-shap", "integrated-gradients", "gradien
 QUICK: tuple[MethodName, ...] = ("ablation", "integrated-gradients")
 EVERY: tuple[MethodName, ...] = (*QUICK, "kernel-shap", "gradient-shap", "deeplift")
 BY_REMOVAL: tuple[MethodName, ...] = ("ablation", "kernel-shap")
+ATTRIBUTION = "attribution.json"
 BY_GRADIENT = ("integrated-gradients", "gradient-shap", "deeplift")
 
 
@@ -121,16 +122,40 @@ def run_attribute(
     inputs = {"run": file_sha256(source / "responses.parquet")}
     run = open_run("attribute", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
-        kept = read_record(run.path / "attribution.json", AttributionReport)
+        kept = read_record(run.path / ATTRIBUTION, AttributionReport)
         return AttributionRun(run, kept, was_finished=True)
     with clock.stage("loading"):
         pair = load_pair(about.aligned, about.reference, about.loading)
-        answers = some_answers(source, settings.prompts, settings.seed, about.prompts)
-        target, embed = log_ratio(pair, about.sampling, about.chat), None
-        if settings.target == "reward":
-            target = reward(load_reward(source / "reward"))
-        else:
-            embed = embedded_log_ratio(pair, about.chat)
+    report = attribute_answers(run, settings, pair, about, clock, progress)
+    run.finish({"answers": report.methods[0].answers})
+    return AttributionRun(run, report, was_finished=False)
+
+
+def attribute_answers(
+    run: RunFolder,
+    settings: AttributeSettings,
+    pair: PolicyPair,
+    about: ScoreSettings,
+    clock: Clock,
+    progress: Progress,
+) -> AttributionReport:
+    """Attribute answers of the run that the settings name; attribution.json comes last.
+
+    Args:
+        run: where attributions.parquet and attribution.json go.
+        settings: what is attributed, and how.
+        pair: the pair of the run.
+        about: how the run read it.
+        clock: of the stages.
+        progress: of the answers.
+    """
+    source = find_run(settings.run)
+    answers = some_answers(source, settings.prompts, settings.seed, about.prompts)
+    target, embed = log_ratio(pair, about.sampling, about.chat), None
+    if settings.target == "reward":
+        target = reward(load_reward(source / "reward"))
+    else:
+        embed = embedded_log_ratio(pair, about.chat)
     sd = spread(target(answers.exchanges).numpy(), answers.prompt)
     explain = Explaining(settings, target, embed, sd)
     cases = []
@@ -139,9 +164,8 @@ def run_attribute(
         progress("attributed", done + 1, len(answers.exchanges))
     report = _report(run, settings, cases, answers, sd, clock)
     run.write_table("attributions.parquet", attributions_table(answers, cases))
-    run.write_text("attribution.json", report.to_json())
-    run.finish({"answers": len(cases)})
-    return AttributionRun(run, report, was_finished=False)
+    run.write_text(ATTRIBUTION, report.to_json())
+    return report
 
 
 @dataclass(frozen=True)
@@ -220,7 +244,7 @@ def _report(
         run_id=run.run_id,
         created=now(),
         versions=versions(),
-        settings=run.settings,
+        settings=settings.model_dump(mode="json"),
         target=settings.target,
         by=settings.by,
         tolerance=settings.tolerance,

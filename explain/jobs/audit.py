@@ -5,7 +5,8 @@
    Recover: a sparse term reward fitted to the summed log-ratios, within prompts, cross-fitted.
 3. Judge: fit out of fold; agreement with given labels, of the log-ratio and of the recovered
    reward; drift; terms paid for, and terms that merely changed; declared aspects.
-4. Write the tables, the reward and the reports; hold the report against the gate.
+4. Write the tables and the reward; with `full`, explain the same answers in every other way.
+5. Hold the report against the gate, and write it.
 """
 
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from explain.aspect_files import AspectSet
 from explain.aspect_prices import Answered, Priced
 from explain.aspect_words import aspect_caveats
 from explain.caveats import run_caveats
+from explain.context_prices import context_prices
 from explain.exchange import Exchange
 from explain.jobs.aspects import aspects_table, declared_aspects, price_answers
+from explain.jobs.full import Audited, explanations
 from explain.report import render_run
 from explain.terms import Said, changed_terms, paid_terms, price_per_word
 from irl.config import AuditSettings
@@ -42,7 +45,7 @@ from irl.jobs.scoring import (
 )
 from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.quiet import quiet_libraries
-from irl.records import AuditReport, Fit, Pair, Recovery
+from irl.records import AuditReport, Contexts, Fit, Pair, Recovery
 from irl.recovery.log_ratio import TermFit
 from irl.runs import RunFolder, file_sha256, now, open_run, read_record, versions
 
@@ -110,11 +113,16 @@ def run_audit(
         agreed = agreement(run, pair, term_fit.reward, labels, settings, progress)
     with clock.stage("aspects"):
         priced = _aspects(run, sampled.answers, declared, settings)
+    with clock.stage("contexts"):
+        contexts = _contexts(sampled.answers, settings)
     with clock.stage("evaluation"):
-        recovered = _Recovered(findings, term_fit, agreed, priced)
+        recovered = _Recovered(findings, term_fit, agreed, priced, contexts)
         report = _judge(run, pair, sampled, recovered, settings)
     with clock.stage("writing"):
         write_recovered(run, sampled.answers, term_fit, settings)
+    if settings.full:
+        audited = Audited(run, pair, settings, prompts, labels, report.terms, clock, progress)
+        report = report.model_copy(update={"explanations": explanations(audited)})
     update = {
         "gate": apply_gate(rules, report.model_dump(mode="json", by_alias=True)),
         "timings_seconds": dict(clock.seconds),
@@ -133,6 +141,7 @@ class _Recovered:
     term_fit: TermFit
     agreed: Agreement
     priced: Priced
+    contexts: Contexts
 
 
 def _aspects(
@@ -153,6 +162,13 @@ def _aspects(
     priced, values = price_answers(declared, exchanges, answered, settings.seed)
     run.write_table("aspects.parquet", aspects_table(answers.response_ids, declared, values))
     return priced
+
+
+def _contexts(answers: Answers, settings: AuditSettings) -> Contexts:
+    """Words whose price depends on the words before them."""
+    fold, fitting = answers.fold(settings.fitting.n_folds), settings.fitting
+    about = (answers.returns, answers.prompt, fold, fitting, settings.seed)
+    return context_prices(answers.texts, *about)[0]
 
 
 def _judge(
@@ -203,6 +219,7 @@ def _judge(
         ),
         recovery=[_recovery(settings, term_fit, figures.fit, agreed)],
         identifiability=opened.record,
+        contexts=recovered.contexts,
         gate=[],
         timings_seconds={},
         peak_memory_bytes=0,

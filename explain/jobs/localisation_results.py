@@ -25,6 +25,7 @@ from explain.attribution.embedded import embedded_log_ratio
 from explain.attribution.gradients import integrated_gradients
 from explain.attribution.record import Attribution
 from explain.attribution.removal import ablation
+from explain.context_prices import context_prices
 from explain.jobs.explained import pair_settings, prompt_types, some_answers
 from explain.jobs.result_rows import Making, Measured, finished_run
 from explain.segments import segments, text_of, words
@@ -34,15 +35,13 @@ from irl.bootstrap import codes, from_sums, ratio
 from irl.config import Fitting
 from irl.data import stored_prompt
 from irl.evaluation.auc import grouped_auc
-from irl.evaluation.fit import explained_r2
 from irl.jobs.organisms import bed_folder
 from irl.policies.pair import load_pair
 from irl.records import Estimate, ResultRow, Truth
-from irl.recovery.contexts import ContextFit, fit_contexts
+from irl.recovery.contexts import ContextFit
 from irl.rewards.conditions import TypedPrompt, meets
 from irl.rewards.words import located_words, term_tokens
 from irl.runs import read_record
-from irl.within import centred
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -130,13 +129,13 @@ def context_rows(of: Measured, run: Path, truth: Truth) -> Iterator[ResultRow]:
     prompt = np.unique(table["prompt_id"], return_inverse=True)[1].astype(np.int64)
     returns = np.array(table["log_ratio_nats"], dtype=np.float64)
     fold = np.array(table["fold"], dtype=np.int64)
-    fit = fit_contexts(table["response"], returns, prompt, fold, Fitting())
-    y = centred(returns, prompt)
-    for method, predicted in (("counts", fit.words_alone), ("in context", fit.with_context)):
-        yield of.row(method, "held-out R2", "share", explained_r2(predicted, y, prompt))
-    squares = np.stack([(y - fit.words_alone) ** 2 - (y - fit.with_context) ** 2, y * y], axis=1)
-    gain = from_sums(squares, prompt, ratio)
-    yield of.row("in context less counts", "held-out R2", "share", gain)
+    found, fit = context_prices(table["response"], returns, prompt, fold, Fitting())
+    for method, r2 in (
+        ("counts", found.words_r2),
+        ("in context", found.context_r2),
+        ("in context less counts", found.gain_r2),
+    ):
+        yield of.row(method, "held-out R2", "share", r2)
     said = ", ".join(fit.prices.contexts) or "none"
     planted = next(term.weight for term in truth.terms if " " not in term.term)
     opposite = next(term.weight for term in truth.terms if " " in term.term) + planted

@@ -18,7 +18,7 @@ from explain.jobs.one_token_scores import Asking, TokensSettings
 from explain.one_token import Ids, OneTokenNats, OneTokenView, ranked, view
 from irl.engine.shards import Progress, silent
 from irl.errors import InputError
-from irl.jobs.scoring import asked_of, input_hashes, prompts_of
+from irl.jobs.scoring import Asked, asked_of, input_hashes, prompts_of
 from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.pieces import Pieces
 from irl.policies.quiet import quiet_libraries
@@ -27,6 +27,7 @@ from irl.records import AuditReport, Caveat, LeftOut, OneTokenAnswer, OneTokenRe
 from irl.rewards.words import words
 from irl.runs import RunFolder, file_sha256, find_run, now, open_run, read_record, versions
 
+ONE_TOKEN_FILE = "one_token.json"
 LISTED = 20
 "Best and worst answers in the report; the table has all"
 _CAVEATS = {
@@ -86,13 +87,37 @@ def run_tokens(
     table = prompts_of(settings)
     audit = None if settings.run is None else find_run(settings.run) / "report.json"
     pair = load_pair(settings.aligned, settings.reference, settings.loading)
-    weights = {} if audit is None else _fitted(audit, pair)
+    weights = {} if audit is None else _fitted_by(audit, pair)
     inputs = input_hashes(pair, table) | ({"run": file_sha256(audit)} if audit else {})
     run = open_run("tokens", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
-        kept = read_record(run.path / "one_token.json", OneTokenReport)
+        kept = read_record(run.path / ONE_TOKEN_FILE, OneTokenReport)
         return OneTokenRun(run, kept, was_finished=True)
     asked = asked_of(run, pair, table, settings)
+    report = token_answers(run, settings, pair, asked, weights, progress)
+    counts = {"prompts": report.prompts, "tokens": report.tokens}
+    run.finish(counts | {"refused_rows": len(asked.refused)})
+    return OneTokenRun(run, report, was_finished=False)
+
+
+def token_answers(
+    run: RunFolder,
+    settings: TokensSettings,
+    pair: PolicyPair,
+    asked: Asked,
+    weights: dict[str, Term],
+    progress: Progress,
+) -> OneTokenReport:
+    """Score answers of one token to given prompts; one_token.json comes last.
+
+    Args:
+        run: where one_token.parquet and one_token.json go.
+        settings: which tokens.
+        pair: the pair.
+        asked: the prompts.
+        weights: of terms, to be put beside the words.
+        progress: of the prompts.
+    """
     chats = [as_chat(row.prompt, settings.chat) for row in asked.rows]
     ends = [end_token(pair.tokenizer, chat, pair.eos_ids) for chat in chats]
     asking = Asking(pair, asked.encoded, ends, settings, run.parts, progress)
@@ -103,9 +128,8 @@ def run_tokens(
     report = _report(run, pair, _Scored(answers, nats, seen, left_out), settings)
     flat = [answer.model_dump() for answer in answers]
     run.write_table("one_token.parquet", pa.Table.from_pylist(flat, schema=ONE_TOKEN))
-    run.write_text("one_token.json", report.to_json())
-    run.finish({"prompts": len(ends), "tokens": len(tokens), "refused_rows": len(asked.refused)})
-    return OneTokenRun(run, report, was_finished=False)
+    run.write_text(ONE_TOKEN_FILE, report.to_json())
+    return report
 
 
 _TEXT, _NUMBER, _FLAG, _COUNT = pa.string(), pa.float64(), pa.bool_(), pa.int64()
@@ -129,8 +153,8 @@ class _Scored:
     left_out: LeftOut | None
 
 
-def _fitted(file: Path, pair: PolicyPair) -> dict[str, Term]:
-    """The words that an audit of this pair found to be paid for, whatever the prompt."""
+def _fitted_by(file: Path, pair: PolicyPair) -> dict[str, Term]:
+    """The words that an audit of this pair found to be paid for."""
     report = read_record(file, AuditReport)
     for side in ("aligned", "reference"):
         if getattr(report.pair, side).sha256 != getattr(pair, side).checkpoint.sha256:
@@ -138,7 +162,12 @@ def _fitted(file: Path, pair: PolicyPair) -> dict[str, Term]:
                 f"The run {file.parent} is an audit of another pair: its {side} policy was "
                 f"{getattr(report.pair, side).source}; give the run of this pair."
             )
-    return {term.term: term for term in report.terms if term.condition is None}
+    return everywhere(report.terms)
+
+
+def everywhere(terms: Sequence[Term]) -> dict[str, Term]:
+    """The terms that are paid whatever the prompt, by name."""
+    return {term.term: term for term in terms if term.condition is None}
 
 
 def _described(
@@ -189,7 +218,7 @@ def _report(
         run_id=run.run_id,
         created=now(),
         versions=versions(),
-        settings=run.settings,
+        settings=settings.model_dump(mode="json"),
         aligned=pair.aligned.checkpoint,
         reference=pair.reference.checkpoint,
         prompts=len(scored.nats.aligned),

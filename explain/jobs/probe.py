@@ -42,6 +42,7 @@ OFF_POLICY = Caveat(
         "they are, and a probe whose answers are far off does not fire."
     ),
 )
+PROBES = "probes.json"
 TYPICAL = 600
 "Answers of the reference that edited ones are held against"
 UNIT = {True: "nats", False: "units of the reward"}
@@ -101,16 +102,34 @@ def probe_run(
             inputs[name] = _contents(Path(folder))
     run = open_run("probe", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
-        return Probed(run, read_record(run.path / "probes.json", ProbesReport), was_finished=True)
-    by = measuring(settings, pair, target)
-    ground = with_typical(ground_of(run, settings, pair, target, progress), by)
-    labelled = labelled_by(target, labels, by)
-    found = run_probes(declared, ground, by, labelled)
-    report = _report(run, settings, ground, declared, found)
-    run.write_text("probes.json", report.to_json())
-    run.write_table("probes.parquet", edited_table(found.measured))
+        return Probed(run, read_record(run.path / PROBES, ProbesReport), was_finished=True)
+    ground = ground_of(run, settings, pair, target, progress)
+    report = probe_answers(run, settings, Probing(pair, target, declared, labels), ground)
     run.finish({"prompts": report.n_prompts, "responses": report.n_answers})
     return Probed(run, report, was_finished=False)
+
+
+@dataclass(frozen=True)
+class Probing:
+    """What is probed, by which probes, beside which given preferences."""
+
+    pair: PolicyPair
+    target: Target
+    declared: Probes
+    labels: list[Table[LabelledResponse]]
+
+
+def probe_answers(
+    run: RunFolder, settings: ProbeSettings, of: Probing, ground: Ground
+) -> ProbesReport:
+    """Probe given answers; probes.json comes last."""
+    by = measuring(settings, of.pair, of.target)
+    ground = with_typical(ground, by)
+    found = run_probes(of.declared, ground, by, labelled_by(of.target, of.labels, by))
+    report = _report(run, settings, ground, of.declared, found)
+    run.write_table("probes.parquet", edited_table(found.measured))
+    run.write_text(PROBES, report.to_json())
+    return report
 
 
 def target_of(settings: ProbeSettings, pair: PolicyPair) -> Target:
@@ -218,7 +237,7 @@ def _report(
         run_id=run.run_id,
         created=now(),
         versions=versions(),
-        settings={**run.settings, "declared": declared.model_dump(mode="json")},
+        settings={**settings.model_dump(mode="json"), "declared": declared.model_dump(mode="json")},
         target=settings.target,
         unit=UNIT[settings.target == LOG_RATIO],
         within_prompt_sd=ground.sd,

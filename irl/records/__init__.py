@@ -8,11 +8,8 @@ from irl.records.audit import (
     AspectResidual,
     AspectStatus,
     AuditReport,
-    Caveat,
     ChangedTerm,
-    Checkpoint,
     Drift,
-    Estimate,
     Fit,
     GateRow,
     Identifiability,
@@ -23,12 +20,14 @@ from irl.records.audit import (
     PositionKL,
     PromptCondition,
     PromptKL,
-    Record,
     Recovery,
     Term,
     TokenMove,
     Verdict,
 )
+from irl.records.base import Caveat, Checkpoint, Estimate, Record
+from irl.records.contexts import ContextPrice, Contexts
+from irl.records.explanations import Explanations
 from irl.records.one_token import LeftOut, OneTokenAnswer, OneTokenReport
 from irl.records.organisms import Truth, TruthTerm
 from irl.records.probes import (
@@ -60,8 +59,11 @@ __all__ = [
     "ChangedTerm",
     "Check",
     "Checkpoint",
+    "ContextPrice",
+    "Contexts",
     "Drift",
     "Estimate",
+    "Explanations",
     "FeatureRates",
     "Fit",
     "Flip",

@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from irl.records.audit import Aspect, AspectResidual, Caveat, Estimate, Record
+from irl.records.audit import Aspect, AspectResidual
+from irl.records.base import Caveat, Estimate, Record
 
 
 class AspectsReport(Record):

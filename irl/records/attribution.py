@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from irl.records.audit import Caveat, Estimate, Record
+from irl.records.base import Caveat, Estimate, Record
 
 ATTRIBUTION_SCHEMA: Final = "irl.attribution/1"
 

@@ -1,46 +1,14 @@
-"""Results as plain data. These models are the schemas of the files that runs write.
-
-Every key is always present; `None` means "not measured", and a caveat says why. Unknown keys are
-errors. Weights and rewards are in nats, that is reward / beta, and carry no meaning across prompts.
-"""
+"""report.json: one audit."""
 
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from irl.records.base import Caveat, Checkpoint, Estimate, Record
+from irl.records.contexts import Contexts
+from irl.records.explanations import Explanations
 
 SCHEMA: Final = "irl.audit/1"
-
-
-class Record(BaseModel):
-    """A frozen result that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Estimate(Record):
-    """A number with its 95 % interval by cluster bootstrap; n counts clusters."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-
-class Caveat(Record):
-    """Something the reader must know before using the numbers."""
-
-    code: str
-    text: str
-
-
-class Checkpoint(Record):
-    """Which weights were read."""
-
-    source: str
-    sha256: str
-    "over the files of the checkpoint, adapter and base together"
-    dtype: str
-    n_parameters: int
 
 
 class Pair(Record):
@@ -270,6 +238,9 @@ class AuditReport(Record):
     drift: Drift | None
     recovery: list[Recovery]
     identifiability: Identifiability | None
+    contexts: Contexts | None = None
+    explanations: Explanations | None = None
+    "of `irl audit --full`"
     gate: list[GateRow]
     timings_seconds: dict[str, float]
     peak_memory_bytes: int

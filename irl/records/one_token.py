@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from irl.records.audit import Caveat, Checkpoint, Record
+from irl.records.base import Caveat, Checkpoint, Record
 
 ONE_TOKEN_SCHEMA: Final = "irl.one-token/1"
 

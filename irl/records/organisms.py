@@ -1,6 +1,7 @@
 """truth.json: what an organism was really paid for."""
 
-from irl.records.audit import Estimate, PromptCondition, Record
+from irl.records.audit import PromptCondition
+from irl.records.base import Estimate, Record
 
 
 class TruthTerm(Record):

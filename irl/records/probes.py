@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from irl.records.audit import Caveat, Estimate, Record
+from irl.records.base import Caveat, Estimate, Record
 
 
 class ProbeLimits(Record):

@@ -1,6 +1,7 @@
 """recovery.json: what `irl recover` writes."""
 
-from irl.records.audit import Accuracy, Caveat, Estimate, Fit, Record, Recovery
+from irl.records.audit import Accuracy, Fit, Recovery
+from irl.records.base import Caveat, Estimate, Record
 
 
 class WordsVerdict(Record):

@@ -1,6 +1,6 @@
 """Tables of figures: docs/results/<name>.json."""
 
-from irl.records.audit import Estimate, Record
+from irl.records.base import Estimate, Record
 
 
 class ResultRow(Record):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from irl.records.audit import Record
+from irl.records.base import Record
 
 
 class Manifest(Record):

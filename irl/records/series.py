@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from irl.records.audit import Caveat, Checkpoint, Estimate, Record
+from irl.records.base import Caveat, Checkpoint, Estimate, Record
 
 SERIES_SCHEMA: Final = "irl.series/1"
 

@@ -16,12 +16,13 @@ price without c was never observed.
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import reduce
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.sparse import csr_matrix, hstack
 
 from irl.config import Fitting
@@ -76,6 +77,8 @@ class ContextFit:
     "on all answers"
     errors: dict[str | Pair, float]
     "standard error of a word's price, and of its price in context (sum of both)"
+    occurrences: dict[Pair, int]
+    "of each word in each context"
     with_context: Array
     "predictions out of fold, centred within prompts"
     words_alone: Array
@@ -96,14 +99,15 @@ def fit_contexts(
     """
     found = _Occurrences.of(texts, fitting.min_responses)
     design = Design(found.features, prompt)
+    parts = {out: design.rows(fold == out) for out in np.unique(fold).tolist()}
+    sums = {out: _Sums.of(part, returns[fold == out]) for out, part in parts.items()}
+    whole = reduce(_Sums.__add__, sums.values())
     both = np.zeros((2, len(texts)))
-    for out in np.unique(fold):
-        rows = fold != out
-        held_out = design.rows(~rows)
-        sums = _Sums.of(design.rows(rows), returns[rows])
+    for out, held_out in parts.items():
         for at, most in enumerate((MOST_CONTEXTS, 0)):
-            both[at, ~rows] = held_out.predict(_fitted(sums, found, most)[0])
-    weights, contexts = _fitted(_Sums.of(design, returns), found, MOST_CONTEXTS)
+            predicted = held_out.predict(_fitted(whole - sums[out], found, most)[0])
+            both[at, fold == out] = predicted
+    weights, contexts = _fitted(whole, found, MOST_CONTEXTS)
     prices = Prices(
         dict(zip(found.words, weights.tolist(), strict=False)),
         contexts,
@@ -113,7 +117,10 @@ def fit_contexts(
             if pair[0] in contexts
         },
     )
-    return ContextFit(prices, _errors(design, returns, found, contexts), both[0], both[1])
+    counts = np.asarray(found.features.sum(0)).ravel()[len(found.words) :].astype(int).tolist()
+    occurrences = dict(zip(found.pairs, counts, strict=True))
+    errors = _errors(design, returns, found, contexts)
+    return ContextFit(prices, errors, occurrences, both[0], both[1])
 
 
 @dataclass(frozen=True)
@@ -185,6 +192,16 @@ class _Sums:
         pull = np.asarray(design.features.T @ y)
         return cls(design.cross(design), pull, float(y @ y), freedom)
 
+    def __add__(self, other: "_Sums") -> "_Sums":
+        """Of both sets of prompts together: what is centred within prompts adds up."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return _Sums(*(mine + theirs for mine, theirs in pairs))
+
+    def __sub__(self, other: "_Sums") -> "_Sums":
+        """Without some of the prompts."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return _Sums(*(mine - theirs for mine, theirs in pairs))
+
 
 def _fitted(sums: _Sums, found: _Occurrences, most: int) -> tuple[Array, tuple[str, ...]]:
     """Weights of all columns, 0 where a column has no part, and the contexts that have one."""
@@ -200,11 +217,8 @@ def _fitted(sums: _Sums, found: _Occurrences, most: int) -> tuple[Array, tuple[s
         left = sums.total - float(weights @ pull[columns])
         if len(contexts) >= most:
             break
-        gains = {
-            context: _gain(gram, pull, columns, weights, factor, np.array(own), left / sums.freedom)
-            for context, own in by_context.items()
-            if context not in contexts
-        }
+        rest = {key: np.array(own) for key, own in by_context.items() if key not in contexts}
+        gains = _gains(sums, columns, factor[0], rest, left / sums.freedom)
         best = max(gains, key=lambda key: gains[key], default=None)
         if best is None or gains[best] <= MIN_GAIN * left:
             break
@@ -215,25 +229,38 @@ def _fitted(sums: _Sums, found: _Occurrences, most: int) -> tuple[Array, tuple[s
     return every, tuple(contexts)
 
 
-def _gain(
-    gram: Array,
-    pull: Array,
-    columns: Codes,
-    weights: Array,
-    factor: tuple[Array, bool],
-    own: Codes,
-    noise: float,
-) -> float:
-    """What more columns take from the residual sum of squares beyond chance; 0 if not surely so.
+def _gains(
+    sums: _Sums, columns: Codes, upper: Array, groups: dict[str, Codes], noise: float
+) -> dict[str, float]:
+    """What each group of columns takes beyond chance if it joins those that are fitted.
+
+    Args:
+        sums: of the answers.
+        columns: those that are fitted.
+        upper: the Cholesky factor of their part of the ridge equations.
+        groups: the columns of each context.
+        noise: the residual variance.
+    """
+    every = np.concatenate([*groups.values(), np.empty(0, dtype=int)])
+    half = solve_triangular(upper, sums.gram[np.ix_(columns, every)], trans="T")
+    seen = half.T @ solve_triangular(upper, sums.pull[columns], trans="T")
+    gains, start = {}, 0
+    for context, own in groups.items():
+        at = slice(start, start + len(own))
+        free = sums.gram[np.ix_(own, own)] - half[:, at].T @ half[:, at]
+        gains[context] = _gain(free, sums.pull[own] - seen[at], noise)
+        start += len(own)
+    return gains
+
+
+def _gain(free: Array, wanted: Array, noise: float) -> float:
+    """What columns take from the residual sum of squares beyond chance; 0 if not surely so.
 
     By chance they take noise times a chi-squared of as many degrees of freedom.
     """
-    shared = gram[np.ix_(columns, own)]
-    free = gram[np.ix_(own, own)] - shared.T @ cho_solve(factor, shared)
-    wanted = pull[own] - shared.T @ weights
-    taken = wanted @ np.linalg.solve(free + RIDGE * np.eye(len(own)), wanted)
-    beyond = float(taken) - noise * len(own)
-    return beyond if beyond > SURE * noise * np.sqrt(2 * len(own)) else 0.0
+    taken = wanted @ np.linalg.solve(free + RIDGE * np.eye(len(wanted)), wanted)
+    beyond = float(taken) - noise * len(wanted)
+    return beyond if beyond > SURE * noise * np.sqrt(2 * len(wanted)) else 0.0
 
 
 def _errors(

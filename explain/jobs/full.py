@@ -1,0 +1,96 @@
+"""What `irl audit --full` adds to an audit: the other explanations, of the same answers.
+
+Each part is the core of the command of its name, with that command's defaults. A part that is
+finished is kept if the audit is interrupted.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from explain.jobs.attribution import ATTRIBUTION, EVERY, AttributeSettings, attribute_answers
+from explain.jobs.one_token import ONE_TOKEN_FILE, everywhere, token_answers
+from explain.jobs.one_token_scores import TokensSettings
+from explain.jobs.probe import PROBES, Probing, answers_of_run, probe_answers
+from explain.jobs.probe_settings import ProbeSettings
+from explain.probes.declared import read_probes
+from explain.targets import log_ratio
+from irl.config import AuditSettings, ScoreSettings
+from irl.data import LabelledResponse, PromptRow, Table
+from irl.engine.shards import Progress
+from irl.jobs.clock import Clock
+from irl.jobs.scoring import asked_of
+from irl.policies.pair import PolicyPair
+from irl.records import (
+    AttributionReport,
+    Explanations,
+    OneTokenReport,
+    ProbesReport,
+    Record,
+    Term,
+)
+from irl.runs import RunFolder, read_record
+
+Kind = TypeVar("Kind", bound=Record)
+
+
+@dataclass(frozen=True)
+class Audited:
+    """An audit whose answers and reward are written, but not its report."""
+
+    run: RunFolder
+    pair: PolicyPair
+    settings: AuditSettings
+    prompts: Table[PromptRow]
+    labels: list[Table[LabelledResponse]]
+    terms: list[Term]
+    clock: Clock
+    progress: Progress
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """The settings of the pair and of its sampling, as plain values."""
+        held = self.settings.model_dump(mode="json")
+        return {key: held[key] for key in ScoreSettings.model_fields}
+
+    def kept(self, file: str, kind: type[Kind], make: Callable[[], Kind]) -> Kind:
+        """A part that is there whole, or made now."""
+        path = self.run.path / file
+        with self.clock.stage(path.stem):
+            return read_record(path, kind) if path.is_file() else make()
+
+    def folder(self, command: str) -> RunFolder:
+        """The audit's folder, for a part with its own command."""
+        return replace(self.run, command=command)
+
+
+def explanations(of: Audited) -> Explanations:
+    """Every part, one after the other."""
+    return Explanations(
+        attribution=of.kept(ATTRIBUTION, AttributionReport, lambda: _attributed(of)),
+        probes=of.kept(PROBES, ProbesReport, lambda: _probed(of)),
+        one_token=of.kept(ONE_TOKEN_FILE, OneTokenReport, lambda: _one_token(of)),
+    )
+
+
+def _attributed(of: Audited) -> AttributionReport:
+    asked = {"run": str(of.run.path), "methods": EVERY, "seed": of.settings.seed}
+    settings = AttributeSettings.checked(asked)
+    folder = of.folder("attribute")
+    return attribute_answers(folder, settings, of.pair, of.settings, Clock(), of.progress)
+
+
+def _probed(of: Audited) -> ProbesReport:
+    settings = ProbeSettings.checked({**of.shared, "run": str(of.run.path)})
+    target = log_ratio(of.pair, settings.sampling, settings.chat)
+    probing = Probing(of.pair, target, read_probes(None), of.labels)
+    ground = answers_of_run(of.run.path, settings)
+    return probe_answers(of.folder("probe"), settings, probing, ground)
+
+
+def _one_token(of: Audited) -> OneTokenReport:
+    shared = {key: value for key, value in of.shared.items() if key != "sampling"}
+    settings = TokensSettings.checked({**shared, "run": str(of.run.path)})
+    folder = of.folder("tokens")
+    asked = asked_of(folder, of.pair, of.prompts, settings)
+    return token_answers(folder, settings, of.pair, asked, everywhere(of.terms), of.progress)

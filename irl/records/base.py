@@ -1,0 +1,39 @@
+"""Results as plain data. These models are the schemas of the files that runs write.
+
+Every key is always present; `None` means "not measured", and a caveat says why. Unknown keys are
+errors. Weights and rewards are in nats, that is reward / beta, and carry no meaning across prompts.
+"""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """A frozen result that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Estimate(Record):
+    """A number with its 95 % interval by cluster bootstrap; n counts clusters."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class Caveat(Record):
+    """Something the reader must know before using the numbers."""
+
+    code: str
+    text: str
+
+
+class Checkpoint(Record):
+    """Which weights were read."""
+
+    source: str
+    sha256: str
+    "over the files of the checkpoint, adapter and base together"
+    dtype: str
+    n_parameters: int

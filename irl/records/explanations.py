@@ -1,0 +1,14 @@
+"""What `irl audit --full` explains beside the audit: the records of the single commands."""
+
+from irl.records.attribution import AttributionReport
+from irl.records.base import Record
+from irl.records.one_token import OneTokenReport
+from irl.records.probes import ProbesReport
+
+
+class Explanations(Record):
+    """Each as its own command writes it."""
+
+    attribution: AttributionReport
+    probes: ProbesReport
+    one_token: OneTokenReport
