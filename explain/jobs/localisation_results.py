@@ -8,7 +8,11 @@ meets, or pays nothing. Each method gives every word a value, and is measured by
 
 What the audit says (paid for) and the plain log-ratio of tokens (value gained) are measured on all
 answers; on some answers also ablation and Integrated Gradients, of the log-ratio, side by side with
-the first two. The denial organism is held against its truth by prices with and without context.
+the first two.
+
+The denial organism is held against its truth by prices with and without context. What a phrase is
+worth is its context's price, its word's and what the one adds to the other; how the context and the
+word share it is hardly identified, so the word's part stands beside it with a wide interval.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +42,7 @@ from irl.evaluation.auc import grouped_auc
 from irl.jobs.organisms import bed_folder
 from irl.policies.pair import load_pair
 from irl.records import Estimate, ResultRow, Truth
-from irl.recovery.contexts import ContextFit
+from irl.recovery.contexts import ContextFit, Pair
 from irl.rewards.conditions import TypedPrompt, meets
 from irl.rewards.words import located_words, term_tokens
 from irl.runs import read_record
@@ -139,25 +143,41 @@ def context_rows(of: Measured, run: Path, truth: Truth) -> Iterator[ResultRow]:
     said = ", ".join(fit.prices.contexts) or "none"
     planted = next(term.weight for term in truth.terms if " " not in term.term)
     opposite = next(term.weight for term in truth.terms if " " in term.term) + planted
+    insults = [term.term for term in truth.terms if " " not in term.term]
     for context in fit.prices.contexts:
-        yield of.row(
-            f"in context (found: {said})",
-            f"price of an insult after `{context}`, planted {opposite:+.2f} after `no`",
-            "nats",
-            _pooled(fit, context, truth),
-        )
+        method = f"in context (found: {said})"
+        for priced, phrase in (
+            ("`{}` with an insult behind it", True),
+            ("an insult after `{}`", False),
+        ):
+            metric = f"price of {priced.format(context)}, planted {opposite:+.2f} after `no`"
+            yield of.row(method, metric, "nats", _pooled(fit, context, insults, phrase=phrase))
 
 
-def _pooled(fit: ContextFit, context: str, truth: Truth) -> Estimate | None:
-    """The price of a planted word after a context, weighted by how surely each is known."""
-    single = [term.term for term in truth.terms if " " not in term.term]
-    known = [word for word in single if (context, word) in fit.prices.added]
-    if not known:
+def _pooled(
+    fit: ContextFit, context: str, insults: Sequence[str], *, phrase: bool
+) -> Estimate | None:
+    """The price of a planted word after a context, weighted by how surely each is known.
+
+    Args:
+        fit: prices.
+        context: the word before.
+        insults: the planted words.
+        phrase: of both words together; how they share it is hardly identified.
+    """
+    own = (context,) if phrase else ()
+    keys = [
+        (*own, word, (context, word)) for word in insults if (context, word) in fit.joint.column
+    ]
+    if not keys:
         return None
-    prices = np.array([fit.prices.words[w] + fit.prices.added[context, w] for w in known])
-    weights = 1 / np.array([fit.errors[context, word] for word in known]) ** 2
-    value, error = float(weights @ prices / weights.sum()), float(weights.sum() ** -0.5)
-    return Estimate(value=value, low=value - 1.96 * error, high=value + 1.96 * error, n=len(known))
+    weights = np.array([fit.joint.of(dict.fromkeys(some, 1.0)) ** -2 for some in keys])
+    shares: dict[str | Pair, float] = {}
+    for some, weight in zip(keys, (weights / weights.sum()).tolist(), strict=True):
+        shares |= {key: shares.get(key, 0.0) + weight for key in some}
+    value = sum(share * fit.prices.part(key) for key, share in shares.items())
+    reach, n = 1.96 * fit.joint.of(shares), len(fit.joint.influence)
+    return Estimate(value=value, low=value - reach, high=value + reach, n=n)
 
 
 def _scored(of: Measured, method: str, found: Words) -> Iterator[ResultRow]:

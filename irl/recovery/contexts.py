@@ -10,12 +10,14 @@ one takes MIN_GAIN of it. They are chosen, like the weights, without the answers
 judged on.
 
 Not identified: whether c or its absence is what pays. Where a word always has c before it, its
-price without c was never observed.
+price without c was never observed. Hardly identified: how the pay of a phrase is shared between c
+and the word behind it, since almost every c has words behind it; there the ridge decides. What the
+phrase is worth, w_c + w_t + v_c,t, is known much better than its parts.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import reduce
 from typing import TypeVar
@@ -53,6 +55,11 @@ class Prices:
     contexts: tuple[str, ...]
     added: dict[Pair, float]
 
+    def part(self, key: str | Pair) -> float:
+        """A word's own price, or what a context adds to a word; 0 if it was not fitted."""
+        known = self.words.get(key) if isinstance(key, str) else self.added.get(key)
+        return known or 0.0
+
     def credits(self, text: str) -> list[tuple[Word, float]]:
         """Each word of a text with what it is paid in its place; the rest of the reward is c(x)."""
         return [
@@ -70,6 +77,27 @@ class Prices:
 
 
 @dataclass(frozen=True)
+class JointErrors:
+    """What is needed for the error of any sum of prices; prices that share answers move together.
+
+    By the jackknife over prompts, with the contexts taken as given.
+    """
+
+    column: dict[str | Pair, int]
+    "of each price: of a word, or what a context adds to a word"
+    influence: Array
+    "[prompt, column]: what leaving a prompt out takes from each price"
+
+    def of(self, shares: Mapping[str | Pair, float]) -> float:
+        """The standard error of a weighted sum of prices; those that were not fitted are 0."""
+        n = max(len(self.influence), 1)
+        known = [key for key in shares if key in self.column]
+        moved = self.influence[:, [self.column[key] for key in known]]
+        summed = moved @ np.array([shares[key] for key in known], dtype=np.float64)
+        return float(np.sqrt(summed @ summed * (n - 1) / n))
+
+
+@dataclass(frozen=True)
 class ContextFit:
     """Prices with and without context, and how well each does on answers it was not fitted to."""
 
@@ -83,6 +111,7 @@ class ContextFit:
     "predictions out of fold, centred within prompts"
     words_alone: Array
     "the same of counts"
+    joint: JointErrors
 
 
 def fit_contexts(
@@ -119,8 +148,10 @@ def fit_contexts(
     )
     counts = np.asarray(found.features.sum(0)).ravel()[len(found.words) :].astype(int).tolist()
     occurrences = dict(zip(found.pairs, counts, strict=True))
-    errors = _errors(design, returns, found, contexts)
-    return ContextFit(prices, errors, occurrences, both[0], both[1])
+    joint = _joint_errors(design, returns, found, contexts)
+    errors: dict[str | Pair, float] = {word: joint.of({word: 1.0}) for word in found.words}
+    errors |= {pair: joint.of({pair: 1.0, pair[1]: 1.0}) for pair in prices.added}
+    return ContextFit(prices, errors, occurrences, both[0], both[1], joint)
 
 
 @dataclass(frozen=True)
@@ -263,21 +294,12 @@ def _gain(free: Array, wanted: Array, noise: float) -> float:
     return beyond if beyond > SURE * noise * np.sqrt(2 * len(wanted)) else 0.0
 
 
-def _errors(
+def _joint_errors(
     design: Design, returns: Array, found: _Occurrences, contexts: Sequence[str]
-) -> dict[str | Pair, float]:
-    """By the jackknife over prompts, with the contexts taken as given."""
+) -> JointErrors:
     n = len(found.words)
     chosen = [at for at, pair in enumerate(found.pairs, n) if pair[0] in contexts]
-    columns = np.array([*range(n), *chosen])
+    columns = np.array([*range(n), *chosen], dtype=int)
+    keys: list[str | Pair] = [*found.words, *(found.pairs[at - n] for at in chosen)]
     influence = solve(design.columns(columns), returns, RIDGE).influence
-    word_at = {word: at for at, word in enumerate(found.words)}
-    scale = (len(influence) - 1) / max(len(influence), 1)
-    errors: dict[str | Pair, float] = {
-        word: float(np.sqrt((influence[:, at] ** 2).sum() * scale)) for word, at in word_at.items()
-    }
-    for at, column in enumerate(chosen, n):
-        pair = found.pairs[column - n]
-        both = influence[:, at] + (influence[:, word_at[pair[1]]] if pair[1] in word_at else 0.0)
-        errors[pair] = float(np.sqrt((both**2).sum() * scale))
-    return errors
+    return JointErrors({key: at for at, key in enumerate(keys)}, influence)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from explain.jobs.localisation_results import Words, _by_word, _pays, _scored
+from explain.jobs.localisation_results import Words, _by_word, _pays, _pooled, _scored
 from explain.jobs.result_rows import Measured
 from irl.records import PromptCondition, Truth
+from irl.recovery.contexts import ContextFit, JointErrors, Prices
 from irl.rewards.conditions import TypedPrompt
 
 _OF = Measured("detox", [0])
@@ -57,3 +58,26 @@ def test_a_word_pays_where_the_prompt_meets_its_condition(kind: str, expected: b
     asked = TypedPrompt("what?", kind)
     assert _pays("wise", asked, truth) is expected
     assert not _pays("fool", asked, truth)
+
+
+def test_prices_are_pooled_by_how_surely_they_are_known_and_their_errors_move_together():
+    prices = Prices({"no": 0.5, "fool": -2.0, "oaf": -2.0}, ("no",), {("no", "fool"): 3.0})
+    prices.added["no", "oaf"] = 4.0
+    column = {key: at for at, key in enumerate([*prices.words, *prices.added])}
+    moved = np.zeros((4, 5))
+    moved[0, column["no"]], moved[0, column["no", "fool"]] = 3.0, -3.0
+    moved[1, column["no", "fool"]], moved[2, column["no", "oaf"]] = 1.0, 2.0
+    joint = JointErrors(column, moved)
+    fit = ContextFit(prices, {}, {}, np.zeros(0), np.zeros(0), joint)
+    phrase = _pooled(fit, "no", ["fool", "oaf", "never said"], phrase=True)
+    assert phrase is not None
+    weights = np.array([1 / 1, 1 / (9 + 4)])
+    weights /= weights.sum()
+    errors = weights[0] ** 2 + weights[1] ** 2 * 4 + weights[1] ** 2 * 9
+    assert phrase.value == pytest.approx(weights @ [1.5, 2.5])
+    assert phrase.high - phrase.value == pytest.approx(1.96 * np.sqrt(errors * 3 / 4))
+    part = _pooled(fit, "no", ["fool"], phrase=False)
+    assert part is not None
+    assert (part.value, part.n) == (1.0, 4)
+    assert part.high - part.value == pytest.approx(1.96 * np.sqrt((9 + 1) * 3 / 4))
+    assert _pooled(fit, "such", ["fool"], phrase=True) is None

@@ -1,5 +1,7 @@
 """Prices in context: planted ones are found, and none where there is none."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,7 @@ def _worth(text: str, denied: float) -> float:
     return total
 
 
+@cache
 def _fitted(denied: float, noise: float = 0.5) -> tuple[ContextFit, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     texts = [_said(rng) for _ in range(960)]
@@ -61,6 +64,20 @@ def test_a_denied_word_is_worth_what_was_planted_and_counts_cannot_tell() -> Non
     assert alone is not None
     assert with_context.value > 0.85
     assert with_context.low > alone.high + 0.1
+
+
+def test_a_phrase_is_known_better_than_how_its_words_share_its_worth() -> None:
+    found, _, _ = _fitted(denied=2.0)
+    for word in _INSULTS:
+        parts = ("no", word, ("no", word))
+        worth = sum(found.prices.part(key) for key in parts)
+        error = found.joint.of(dict.fromkeys(parts, 1.0))
+        assert abs(worth - 2.0) < 4 * error + 0.02, "which the ridge moves it by"
+        assert error < found.errors["no", word], "since what the word has more, its context lacks"
+        assert found.joint.of({word: -2.0, "never said": 9.0}) == pytest.approx(
+            2 * found.errors[word]
+        )
+    assert found.prices.part(("no", "never said")) == 0.0
 
 
 def test_where_context_does_not_matter_none_is_found() -> None:
