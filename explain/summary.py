@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from explain.aspect_words import MEANING, aspect_warning, not_priced
+from explain.context_words import told_contexts
 from explain.report import estimate, found_in_words
 from explain.series_page import weights_of
 from explain.words import printable
@@ -95,6 +96,10 @@ def _figures(report: AuditReport) -> Iterator[str]:
         drift = report.drift
         yield f"Drift              {estimate(drift.sequence_kl_nats)} nats per response"
         yield f"                   {estimate(drift.token_kl_nats, 4)} nats per token"
+    if report.contexts is not None and report.contexts.contexts:
+        yield f"Contexts           {told_contexts(report.contexts)}"
+    if report.explanations is not None:
+        yield f"Probes             {report.explanations.probes.n_fired} fired"
 
 
 def _agreement(row: Accuracy) -> Iterator[str]:
