@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from irl.config import AuditSettings
 from irl.evaluation.identifiability import ALARM, LeftOpen
 from irl.jobs.agreement import Agreement
 from irl.jobs.scoring import Sampled
@@ -13,13 +14,17 @@ WORDS_NAMED = 5
 
 
 def run_caveats(
-    sampled: Sampled, pair: PolicyPair, agreed: Agreement, opened: LeftOpen, *, labels_given: bool
+    sampled: Sampled,
+    pair: PolicyPair,
+    agreed: Agreement,
+    opened: LeftOpen,
+    settings: AuditSettings,
 ) -> list[Caveat]:
     """Everything about the input and the pair that bears on the numbers."""
     return [
         Caveat(code=code, text=text)
         for code, text in (
-            *_input_facts(sampled, agreed, labels_given=labels_given),
+            *_input_facts(sampled, agreed, settings),
             *_pair_facts(sampled, pair),
             *_open_facts(opened),
         )
@@ -27,7 +32,7 @@ def run_caveats(
 
 
 def _input_facts(
-    sampled: Sampled, agreed: Agreement, *, labels_given: bool
+    sampled: Sampled, agreed: Agreement, settings: AuditSettings
 ) -> Iterator[tuple[str, str]]:
     cut, n = sampled.counts["truncated_responses"], sampled.counts["responses"]
     if cut:
@@ -58,10 +63,16 @@ def _input_facts(
             "A score that ranks some of its labelled pairs in reverse has no odds to give, so ece "
             "is null there.",
         )
-    if not labels_given:
+    if not settings.preferences:
         yield (
             "not-measured-accuracy",
             "No labelled preferences were given, so accuracy is empty.",
+        )
+    if not settings.full:
+        yield (
+            "not-measured-explanations",
+            "Attributions, probes, concepts and answers of one token were not asked for; "
+            "`irl audit --full` measures them.",
         )
 
 

@@ -24,7 +24,7 @@ from scipy.stats import spearmanr
 
 from explain.attribution.record import Attribution
 from explain.segments import without
-from explain.targets import Exchange, Target
+from explain.targets import Exchange, Target, remembered
 
 Array = NDArray[np.float64]
 SHARES = (0.1, 0.2, 0.5)
@@ -105,15 +105,7 @@ def _curves(
         segments = [found.segments[at] for at in order]
         changed += [without(exchange, segments[:moved]) for moved in range(n + 1)]
         changed += [without(exchange, segments[moved:]) for moved in range(n + 1)]
-    unique = list(dict.fromkeys(map(_key, changed)))
-    asked = dict(zip(map(_key, changed), changed, strict=True))
-    values = dict(zip(unique, target([asked[key] for key in unique]).tolist(), strict=True))
-    flat = np.array([values[_key(one)] for one in changed])
-    return flat.reshape(len(orders), 2, n + 1)
-
-
-def _key(exchange: Exchange) -> tuple[str, str]:
-    return str(exchange.prompt), exchange.response
+    return remembered(target)(changed).numpy().reshape(len(orders), 2, n + 1)
 
 
 def _removals(curves: Array) -> Removals:

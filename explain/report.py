@@ -8,6 +8,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from explain.aspect_words import MEANING, aspect_warning, explained, not_priced
+from explain.context_words import told_contexts
 from explain.exhibit import Exhibit, read_exhibit, read_texts
 from explain.figures import (
     ENOUGH_ANSWERS,
@@ -28,6 +29,7 @@ MISSING: Final = "not measured"
 UNMEASURED: Final = "not-measured-"
 "How the codes of caveats about missing figures begin"
 TABLE_TERMS: Final = 60
+TABLE_CONTEXTS: Final = 15
 
 
 def render(
@@ -125,6 +127,8 @@ _WORDS: Final[dict[str, Any]] = {
     "explained": explained,
     "max_terms": MAX_TERMS,
     "table_terms": TABLE_TERMS,
+    "told_contexts": told_contexts,
+    "table_contexts": TABLE_CONTEXTS,
     "enough_answers": ENOUGH_ANSWERS,
 }
 "What the template calls its words and helpers by"

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from explain.aspect_words import MEANING, aspect_warning, not_priced
+from explain.context_words import told_contexts
+from explain.probes.told import probe_summary
 from explain.report import estimate, found_in_words
 from explain.series_page import weights_of
 from explain.words import printable
@@ -17,6 +19,7 @@ from irl.records import (
     Estimate,
     OneTokenAnswer,
     OneTokenReport,
+    ProbesReport,
     Recovery,
     RecoveryReport,
     SeriesReport,
@@ -35,7 +38,7 @@ def summary(report: AuditReport) -> str:
 
 
 def shown(path: Path) -> str:
-    """A run in words: the summary of an audit, the manifest of anything else.
+    """A run in words: its summary where it has one, else its manifest.
 
     Raises:
         RunError: it is unfinished or broken.
@@ -43,13 +46,19 @@ def shown(path: Path) -> str:
     run = read_run(path)
     if run.manifest is None:
         raise RunError(f"The run {path} is {run.state}; repeat its command to finish it.")
-    if run.manifest.command == "audit":
-        return summary(read_record(path / "report.json", AuditReport))
-    if run.manifest.command == "drift":
-        return series_summary(read_record(path / "series.json", SeriesReport))
-    if run.manifest.command == "tokens":
-        return tokens_summary(read_record(path / "one_token.json", OneTokenReport))
-    return run.manifest.model_dump_json(indent=1)
+    match run.manifest.command:
+        case "audit":
+            return summary(read_record(path / "report.json", AuditReport))
+        case "attribute":
+            return attribution_summary(read_record(path / "attribution.json", AttributionReport))
+        case "drift":
+            return series_summary(read_record(path / "series.json", SeriesReport))
+        case "probe":
+            return probe_summary(read_record(path / "probes.json", ProbesReport))
+        case "tokens":
+            return tokens_summary(read_record(path / "one_token.json", OneTokenReport))
+        case _:
+            return run.manifest.model_dump_json(indent=1)
 
 
 def _lines(report: AuditReport) -> Iterator[str]:
@@ -95,6 +104,10 @@ def _figures(report: AuditReport) -> Iterator[str]:
         drift = report.drift
         yield f"Drift              {estimate(drift.sequence_kl_nats)} nats per response"
         yield f"                   {estimate(drift.token_kl_nats, 4)} nats per token"
+    if report.contexts is not None and report.contexts.contexts:
+        yield f"Contexts           {told_contexts(report.contexts)}"
+    if report.explanations is not None:
+        yield f"Probes             {report.explanations.probes.n_fired} fired"
 
 
 def _agreement(row: Accuracy) -> Iterator[str]:

@@ -94,6 +94,20 @@ def margin(target: Target, rejected: str) -> Target:
     return difference
 
 
+def remembered(target: Target) -> Target:
+    """The same target, asked once for each exchange: measures of attributions repeat themselves."""
+    known: dict[tuple[str, str], float] = {}
+
+    def target_or_memory(exchanges: Sequence[Exchange]) -> Values:
+        keys = [(str(one.prompt), one.response) for one in exchanges]
+        new = {key: one for key, one in zip(keys, exchanges, strict=True) if key not in known}
+        if new:
+            known.update(zip(new, target(list(new.values())).tolist(), strict=True))
+        return torch.tensor([known[key] for key in keys], dtype=torch.float64)
+
+    return target_or_memory
+
+
 def disagreement(ensemble: HeadReward) -> Target:
     """The standard deviation of the members of a reward, in its units.
 

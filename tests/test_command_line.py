@@ -218,6 +218,8 @@ REASONS = {
     r"aspects\.\d+\.(weight|low|high|drop_one_r2)": "not-measured-aspects",
     r"identifiability\.posterior_(trace|logdet)": "constant-reward|too-few-prompts",
     r"recovery\.\d+\.heldout_accuracy": "not-measured-accuracy",
+    r"contexts\.(words|context|gain)_r2": "too-few-prompts|identical-checkpoints",
+    "explanations": "not-measured-explanations",
     r"recovery\.\d+\.(mean|sd|min|max|sign_flip_share)": "not-measured-seed-spread",
 }
 "What may be null, and the caveats of which one must say why"

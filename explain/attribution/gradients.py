@@ -40,6 +40,7 @@ def integrated_gradients(
     spread: float = 0.0,
     tolerance: float = TOLERANCE,
     token_budget: int = TOKEN_BUDGET,
+    first_steps: int = FIRST_STEPS,
 ) -> Attribution:
     """Integrated Gradients, its steps doubled until it adds up.
 
@@ -48,6 +49,7 @@ def integrated_gradients(
         spread: see `Attribution.relative_gap`.
         tolerance: the relative gap at which to stop; at 512 steps it stops whatever the gap.
         token_budget: of one pass; long exchanges take fewer steps at once, so memory is bounded.
+        first_steps: to begin with.
     """
     method = IntegratedGradients(embedded.scalar)
 
@@ -61,7 +63,8 @@ def integrated_gradients(
         return found
 
     before = _mean_of(embedded, baselines, at_once)
-    return _until_it_adds_up("integrated-gradients", embedded, values, before, spread, tolerance)
+    limit = spread, tolerance
+    return _until_it_adds_up("integrated-gradients", embedded, values, before, limit, first_steps)
 
 
 def gradient_shap(
@@ -83,20 +86,20 @@ def gradient_shap(
     method = GradientShap(embedded.scalar)
     inputs = embedded.inputs
     texts = embedded.neutral_texts(BASELINES, torch.Generator().manual_seed(seed))
-    at_once = embedded.at_once(token_budget)
+    at_once, done = embedded.at_once(token_budget), 0
+    sums = tuple(torch.zeros_like(one) for one in inputs)
 
     def values(draws: int) -> Values:
-        with seeded(seed):
-            parts = [
-                (n, method.attribute(inputs, texts, n_samples=n)) for n in _split(draws, at_once)
-            ]
-        return tuple(
-            torch.stack([n * part[at] for n, part in parts]).sum(0) / draws
-            for at in range(len(inputs))
-        )
+        nonlocal done, sums
+        with seeded(seed + done):
+            for n in _split(draws - done, at_once):
+                drawn = method.attribute(inputs, texts, n_samples=n)
+                sums = tuple(one + n * more for one, more in zip(sums, drawn, strict=True))
+        done = draws
+        return tuple(one / draws for one in sums)
 
     before = _mean_of(embedded, texts, at_once)
-    return _until_it_adds_up("gradient-shap", embedded, values, before, spread, tolerance)
+    return _until_it_adds_up("gradient-shap", embedded, values, before, (spread, tolerance))
 
 
 def deeplift(embedded: Embedded, token_budget: int = TOKEN_BUDGET) -> Attribution:
@@ -120,10 +123,10 @@ def _until_it_adds_up(
     embedded: Embedded,
     values: Callable[[int], Values],
     before: float,
-    spread: float,
-    tolerance: float,
+    limit: tuple[float, float],
+    steps: int = FIRST_STEPS,
 ) -> Attribution:
-    steps = FIRST_STEPS
+    spread, tolerance = limit
     found = _record(name, embedded, values(steps), before, steps)
     while found.relative_gap(spread) > tolerance and steps < MOST_STEPS:
         steps *= 2

@@ -8,6 +8,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +26,7 @@ from explain.faithfulness import faithfulness, rank_agreement
 from explain.jobs.attribution_report import Case, Mean, agreements, attributions_table, method_row
 from explain.jobs.explained import Explained, pair_settings, some_answers
 from explain.segments import CUTS, segments
-from explain.targets import Exchange, Target, log_ratio, reward
+from explain.targets import Exchange, Target, log_ratio, remembered, reward
 from irl.config import ScoreSettings, Settings
 from irl.engine.shards import Progress, silent
 from irl.jobs.clock import Clock, peak_memory_bytes
@@ -60,6 +61,8 @@ class AttributeSettings(Settings):
     by: Literal["word", "sentence", "line", "message"] = "word"
     prompts: int = Field(16, ge=1)
     "one answer of each policy to each"
+    controls: int = Field(4, ge=0)
+    "prompts to whose answers noise and shuffled weights are tried; they cost most by far"
     tolerance: float = Field(0.01, gt=0)
     token_budget: int = Field(4096, ge=64)
     "tokens that go through the models at once"
@@ -160,7 +163,8 @@ def attribute_answers(
     explain = Explaining(settings, target, embed, sd)
     cases = []
     for done, exchange in enumerate(answers.exchanges):
-        cases.append(explain(exchange, clock))
+        control = answers.prompt[done] < settings.controls
+        cases.append(explain(exchange, clock, control=bool(control)))
         progress("attributed", done + 1, len(answers.exchanges))
     report = _report(run, settings, cases, answers, sd, clock)
     run.write_table("attributions.parquet", attributions_table(answers, cases))
@@ -177,35 +181,38 @@ class Explaining:
     embed: Callable[[Exchange], Embedded] | None
     spread: float
 
-    def __call__(self, exchange: Exchange, clock: Clock) -> Case:
+    def __call__(self, exchange: Exchange, clock: Clock, *, control: bool) -> Case:
         """Every method, and every measure of it."""
+        target = remembered(self.target)
         seed, into = self.settings.seed, segments(exchange, CUTS[self.settings.by])
         embedded = None if self.embed is None else self.embed(exchange)
         found: dict[str, Attribution] = {}
         gaps: dict[str, float] = {}
         for name in self.settings.methods:
             with clock.stage(name):
-                fine = self._attributed(name, exchange, into, embedded)
+                fine = self._attributed(name, target, exchange, into, embedded)
             gaps[name] = fine.relative_gap(self.spread)
             found[name] = fine.grouped(into) if fine.segments != into else fine
-        with clock.stage("measuring"):
-            return Case(
-                exchange,
-                found,
-                gaps,
-                {k: faithfulness(self.target, exchange, one, seed) for k, one in found.items()},
-                {k: infidelity(self.target, exchange, one, seed) for k, one in found.items()},
-                *self._controls(embedded, found, into),
-            )
+        with clock.stage("removals"):
+            faithful = {k: faithfulness(target, exchange, one, seed) for k, one in found.items()}
+            foretold = {k: infidelity(target, exchange, one, seed) for k, one in found.items()}
+        with clock.stage("controls"):
+            controls = self._controls(embedded, found, into) if control else ({}, {})
+        return Case(exchange, found, gaps, faithful, foretold, *controls)
 
     def _attributed(
-        self, name: str, exchange: Exchange, into: Sequence[Span], embedded: Embedded | None
+        self,
+        name: str,
+        target: Target,
+        exchange: Exchange,
+        into: Sequence[Span],
+        embedded: Embedded | None,
     ) -> Attribution:
         settings = self.settings
         if name == "ablation":
-            return ablation(self.target, exchange, into)
+            return ablation(target, exchange, into)
         if name == "kernel-shap":
-            return kernel_shap(self.target, exchange, into, settings.seed)
+            return kernel_shap(target, exchange, into, settings.seed)
         assert embedded is not None
         budget = settings.token_budget
         if name == "deeplift":
@@ -224,7 +231,7 @@ class Explaining:
         seed, budget = self.settings.seed, self.settings.token_budget
         steps = found[name].evaluations
         with randomised(embedded, seed):
-            control = integrated_gradients(embedded, self.spread, self.settings.tolerance, budget)
+            control = integrated_gradients(embedded, 0.0, inf, budget, steps)
         agreement = rank_agreement(found[name], control.grouped(into))
         return {name: sensitivity(embedded, steps, seed, budget)}, {name: agreement}
 

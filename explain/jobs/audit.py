@@ -18,6 +18,7 @@ from explain.aspect_prices import Answered, Priced
 from explain.aspect_words import aspect_caveats
 from explain.caveats import run_caveats
 from explain.context_prices import context_prices
+from explain.context_words import context_caveats
 from explain.exchange import Exchange
 from explain.jobs.aspects import aspects_table, declared_aspects, price_answers
 from explain.jobs.full import Audited, explanations
@@ -183,8 +184,9 @@ def _judge(
     figures = _figures(answers, recovered, settings)
     identical = pair.identical() or not answers.returns.any()
     opened = identified(answers, term_fit, settings)
-    extra = run_caveats(sampled, pair, agreed, opened, labels_given=bool(settings.preferences))
+    extra = run_caveats(sampled, pair, agreed, opened, settings)
     extra += aspect_caveats(recovered.priced)
+    extra += context_caveats(recovered.contexts)
     return AuditReport(
         schema="irl.audit/1",
         run_id=run.run_id,

@@ -74,7 +74,7 @@ def explanations(of: Audited) -> Explanations:
 
 
 def _attributed(of: Audited) -> AttributionReport:
-    asked = {"run": str(of.run.path), "methods": EVERY, "seed": of.settings.seed}
+    asked = {"run": str(of.run.path), "methods": EVERY, "seed": of.settings.seed, "prompts": 8}
     settings = AttributeSettings.checked(asked)
     folder = of.folder("attribute")
     return attribute_answers(folder, settings, of.pair, of.settings, Clock(), of.progress)

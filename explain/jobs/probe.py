@@ -243,6 +243,7 @@ def _report(
         within_prompt_sd=ground.sd,
         n_prompts=len(ground.by_prompt),
         n_answers=len(ground.exchanges),
+        n_fired=found.fired,
         limits=settings.limits.record(),
         bias=found.bias,
         two_by_two=found.two_by_two,

@@ -27,6 +27,13 @@ class Found:
     measured: Sequence[Measured]
     "what the first two kinds read off edited answers"
 
+    @property
+    def fired(self) -> int:
+        """How many findings of all kinds are large and no chance."""
+        triggers = self.triggers.strongest if self.triggers else []
+        found = sum(one.fired for one in self.bias) + sum(one.fired for one in self.two_by_two)
+        return found + sum(one.fired for one in triggers)
+
 
 def run_probes(
     declared: Probes, ground: Ground, by: Measuring, labelled: Labelled | None = None

@@ -19,9 +19,7 @@ def probe_summary(report: ProbesReport) -> str:
 
 
 def _lines(report: ProbesReport) -> Iterator[str]:
-    fired = sum(one.fired for one in report.bias) + sum(one.fired for one in report.two_by_two)
-    fired += sum(one.fired for one in report.triggers.strongest) if report.triggers else 0
-    yield f"Probes {report.run_id}: {fired} fired"
+    yield f"Probes {report.run_id}: {report.n_fired} fired"
     yield f"  target {report.target}, unit {report.unit}"
     yield (
         f"  within-prompt sd {report.within_prompt_sd:.3f} over {report.n_answers} answers to "

@@ -159,6 +159,8 @@ class ProbesReport(Record):
     "of the target on the run's own answers"
     n_prompts: int
     n_answers: int
+    n_fired: int
+    "of all kinds"
     limits: ProbeLimits
     bias: list[ProbeFinding]
     two_by_two: list[TwoByTwoFinding]

@@ -219,7 +219,7 @@ class _Sums:
     @classmethod
     def of(cls, design: Design, returns: Array) -> "_Sums":
         y = design.centre(returns)
-        freedom = max(len(y) - int(design.group.max()) - 1, 1)
+        freedom = len(y) - int(design.group.max()) - 1
         pull = np.asarray(design.features.T @ y)
         return cls(design.cross(design), pull, float(y @ y), freedom)
 
@@ -249,7 +249,7 @@ def _fitted(sums: _Sums, found: _Occurrences, most: int) -> tuple[Array, tuple[s
         if len(contexts) >= most:
             break
         rest = {key: np.array(own) for key, own in by_context.items() if key not in contexts}
-        gains = _gains(sums, columns, factor[0], rest, left / sums.freedom)
+        gains = _gains(sums, columns, factor[0], rest, left / max(sums.freedom, 1))
         best = max(gains, key=lambda key: gains[key], default=None)
         if best is None or gains[best] <= MIN_GAIN * left:
             break

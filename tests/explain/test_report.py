@@ -19,6 +19,8 @@ from explain.summary import recovery_summary, summary
 from explain.words import printable
 from irl.errors import RunError
 from irl.records import AuditReport, Estimate, RecoveryReport, ResultRow, ResultTable
+from tests.explain import parts
+from tests.explain.parts import interval
 from tests.explain.tables import answer, tables
 
 HOSTILE = (
@@ -41,10 +43,6 @@ ATTRIBUTES = {
 PLOTLY = get_plotlyjs()
 PARTS = ("terms", "objectives", "changed", "accuracy", "gate")
 "Lists that may be empty"
-
-
-def interval(value: float = 0.5) -> dict[str, Any]:
-    return {"value": value, "low": value - 0.25, "high": value + 0.25, "n": 12}
 
 
 def document(text: str = "plain") -> dict[str, Any]:
@@ -134,6 +132,8 @@ def document(text: str = "plain") -> dict[str, Any]:
             "null_directions": [{"terms": ["always", text], "share": 0.0021}],
             "method_distances": [{"a": "log_ratio", "b": "samples", "distance": 0.123}],
         },
+        "contexts": parts.contexts(text),
+        "explanations": parts.explanations(text),
         "gate": [
             {"path": text, "on": "value", "limit": text, "value": text, "passed": False},
             {"path": text, "on": "high", "limit": text, "value": None, "passed": False},
@@ -289,6 +289,29 @@ def test_what_the_answers_leave_open_is_told_and_left_out_where_it_is_not_known(
     assert "always, oaf 0.0021" in text
     assert "total variance of 0.25 squared nats (log det -7.5)" in text
     assert "leave open" not in Page(render(report(identifiability=None))).text
+
+
+def test_a_full_audit_shows_its_contexts_probes_tokens_and_maps():
+    text = Page(render(report("lantern"))).text
+    context = text[text.index("Words in context") : text.index("Probes: one")]
+    for part in (
+        "words explain 0.500 of the variance, and 0.750 where words are priced after `lantern`",
+        "a gain of 0.375 (0.125 to 0.625, n = 12)",
+        "lantern lantern +1.88 +1.75 to +2.00 -1.50 77",
+    ):
+        assert part in context, part
+    explained = text[text.index("Probes: one") : text.index("Checkpoints and settings")]
+    for part in (
+        *("3 fired.", "lantern lantern +0.50 +0.25 to +0.75 +1.50 0.0123 12 yes", "7 of 40"),
+        *("lantern +0.75 0.0020 31 yes", "one word flips 11", "lantern lantern +0.81 -0.44"),
+        *("lantern -1.38 -1.50 to -1.25 -2.06", "300 of 320 tokens"),
+        "lantern 64 evaluations 3 of 16 12.5 % 0.88 0.62 to 1.12; random 0.50",
+        "lantern lantern 0.50 +0.25 to +0.75, n = 12".replace("+", ""),
+    ):
+        assert part in explained, part
+    less = Page(render(report(contexts=None, explanations=None))).text
+    assert "Words in context" not in less
+    assert "Probes" not in less
 
 
 def test_objectives_name_kind_condition_terms_and_weight():

@@ -94,3 +94,11 @@ def test_a_word_of_the_sentence_before_is_no_context() -> None:
     assert found.prices(["w1 no oaf"])[0] == pytest.approx(
         sum(value for _, value in found.prices.credits("w1 no oaf"))
     )
+
+
+def test_with_prompts_of_one_fold_nothing_can_be_held_out_and_nothing_is_predicted() -> None:
+    texts = ["no fool", "fool", "w1", "no w1"] * 8
+    prompt = np.repeat(np.arange(8), 4)
+    found = fit_contexts(texts, np.arange(32.0), prompt, np.zeros(32, dtype=int), Fitting())
+    np.testing.assert_array_equal(found.words_alone, 0.0)
+    np.testing.assert_array_equal(found.with_context, 0.0)

@@ -1,0 +1,86 @@
+"""`irl audit --full` on tiny models: its parts are those of the single commands, and are kept."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from explain.jobs import full
+from explain.jobs.attribution import attribute
+from explain.jobs.audit import run_audit
+from explain.jobs.probe import probe_run
+from explain.jobs.probe_settings import probe_settings
+from irl.config import AuditSettings
+from irl.records import AttributionReport, AuditReport, ProbesReport, Record
+from tests import fakes
+
+_ABOUT_THE_RUN = ("run_id", "created", "settings", "timings_seconds", "peak_memory_bytes")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> AuditSettings:
+    folder = tmp_path_factory.mktemp("full")
+    aligned, reference = fakes.save_pair(folder)
+    subjects = ("the cat", "the dog", "a house", "green apples", "the weather", "12 kinds")
+    rows = [json.dumps({"prompt": f"{one} {way}"}) for one in subjects for way in ("is", "was")]
+    (folder / "prompts.jsonl").write_text("\n".join(rows) + "\n")
+    return AuditSettings.checked(
+        {
+            "aligned": str(aligned),
+            "reference": str(reference),
+            "prompts": str(folder / "prompts.jsonl"),
+            "sampling": {"responses_per_prompt": 4, "max_new_tokens": 8},
+            "full": True,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def audited(settings: AuditSettings) -> tuple[Path, AuditReport]:
+    folder = Path(settings.aligned).parent / "run"
+    return folder, run_audit(settings, folder).report
+
+
+def _found(report: Record) -> dict[str, object]:
+    """What was measured, less what tells of the run."""
+    return report.model_dump(exclude=set(_ABOUT_THE_RUN))
+
+
+def test_the_parts_are_those_of_the_single_commands(audited: tuple[Path, AuditReport]) -> None:
+    folder, report = audited
+    assert report.explanations is not None
+    alone = attribute(folder, out=folder.parent / "attribute", methods=full.EVERY, prompts=8)
+    assert _found(report.explanations.attribution) == _found(alone)
+    asked = probe_settings(None, [], {"run": str(folder)})
+    probed = probe_run(asked, folder.parent / "probe").report
+    assert _found(report.explanations.probes) == _found(probed)
+
+
+def test_every_part_is_a_file_of_the_run_and_on_its_page(
+    audited: tuple[Path, AuditReport],
+) -> None:
+    folder, report = audited
+    for name in ("attributions", "probes", "one_token"):
+        assert (folder / f"{name}.parquet").is_file()
+    page = (folder / "report.html").read_text()
+    assert "Probes: one thing is changed" in page
+    assert "not-measured-explanations" not in {row.code for row in report.verdict.caveats}
+
+
+def test_a_part_that_was_finished_is_kept_when_the_audit_was_killed(
+    settings: AuditSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> ProbesReport:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(full, "_probed", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_audit(settings, tmp_path / "run")
+    kept = (tmp_path / "run" / "attribution.json").read_bytes()
+    monkeypatch.setattr(full, "_attributed", killed)
+    report = run_audit(settings, tmp_path / "run").report
+    assert report.explanations is not None
+    assert report.explanations.attribution == AttributionReport.model_validate_json(kept)
