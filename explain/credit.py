@@ -48,7 +48,8 @@ def segment_credit(
 ) -> list[SegmentCredit]:
     """The tokens of a response summed over its segments; the sums add up to the whole.
 
-    A token belongs to the segment in which it begins; tokens that are no text to the one before.
+    A token belongs to the segment in which it begins, its leading spaces apart (" Wait" opens what
+    "Wait" opens); tokens that are no text belong to the one before.
 
     Args:
         pieces: the text of each token; "" for tokens that are no text.
@@ -57,7 +58,11 @@ def segment_credit(
         cut: into segments.
     """
     text = "".join(pieces)
-    starts = list(accumulate((len(piece) for piece in pieces), initial=0))[: len(pieces)]
+    ends_of_pieces = accumulate(len(piece) for piece in pieces)
+    starts = [
+        end - len(piece.lstrip(" ") or piece)
+        for piece, end in zip(pieces, ends_of_pieces, strict=True)
+    ]
     bounds = cut(text) or [(0, 0)]
     ends = np.array([end for _, end in bounds])
     owner = np.minimum(np.searchsorted(ends, np.array(starts), side="right"), len(bounds) - 1)
@@ -79,36 +84,45 @@ def segment_credit(
     return found
 
 
-def credit_by_opening(
-    segments: Sequence[Sequence[SegmentCredit]],
-    openings: Sequence[str],
-    prompt: NDArray[np.int64],
-    seed: int = 0,
-) -> dict[str, Estimate | None]:
-    """What segments gain on average, by the delimiter that they open with: nats per segment.
+@dataclass(frozen=True)
+class MeanCredit:
+    """What some segments gain and are paid on average, nats per segment."""
 
-    Is reflecting worth anything to this policy? Clusters are prompts.
+    segments: int
+    value_gained_nats: Estimate | None
+    paid_for_nats: Estimate | None
+
+
+def mean_credit(
+    segments: Sequence[Sequence[SegmentCredit]], prompt: NDArray[np.int64], seed: int = 0
+) -> MeanCredit:
+    """The mean over some segments of each response; clusters are the prompts that have one.
 
     Args:
-        segments: of each response.
-        openings: the delimiters, such as `<|reflect|>`.
+        segments: of each response, those that are asked about.
         prompt: prompt number of each response.
         seed: of the bootstrap.
     """
-    return {
-        opening: from_sums(_opened(segments, opening), prompt, ratio, seed=seed)
-        for opening in openings
-    }
+    flat = [one for row in segments for one in row]
+    clusters = np.unique(np.repeat(prompt, list(map(len, segments))), return_inverse=True)[1]
+
+    def mean(nats: Sequence[float | None]) -> Estimate | None:
+        if any(value is None for value in nats):
+            return None
+        columns = np.stack([np.array(nats, dtype=np.float64), np.ones(len(nats))], axis=1)
+        return from_sums(columns, clusters, ratio, seed=seed)
+
+    return MeanCredit(
+        len(flat),
+        mean([one.value_gained_nats for one in flat]),
+        mean([one.paid_for_nats for one in flat]),
+    )
 
 
-def _opened(segments: Sequence[Sequence[SegmentCredit]], opening: str) -> Array:
-    """What the segments of each response that open so gain in all, and how many there are."""
-    sums = np.zeros((len(segments), 2))
-    for number, row in enumerate(segments):
-        for one in row:
-            if one.text.lstrip().startswith(opening):
-                sums[number] += one.value_gained_nats, 1
-    return sums
+def opens_with(text: str, delimiters: Sequence[str]) -> str:
+    """The delimiter that a segment opens with, the longest that fits; empty if none."""
+    found = [one for one in delimiters if text.startswith(one)]
+    return max(found, key=len, default="")
 
 
 def paid_in_context(prices: Prices, pieces: Sequence[str]) -> list[float]:

@@ -7,6 +7,7 @@ from explain.aspect_words import MEANING, aspect_warning, not_priced
 from explain.context_words import told_contexts
 from explain.probes.told import probe_summary
 from explain.report import estimate, found_in_words
+from explain.segment_words import segments_summary
 from explain.series_page import weights_of
 from explain.words import printable
 from irl.errors import RunError
@@ -22,6 +23,7 @@ from irl.records import (
     ProbesReport,
     Recovery,
     RecoveryReport,
+    SegmentsReport,
     SeriesReport,
     WordsVerdict,
 )
@@ -55,6 +57,8 @@ def shown(path: Path) -> str:
             return series_summary(read_record(path / "series.json", SeriesReport))
         case "probe":
             return probe_summary(read_record(path / "probes.json", ProbesReport))
+        case "segments":
+            return segments_summary(read_record(path / "segments.json", SegmentsReport))
         case "tokens":
             return tokens_summary(read_record(path / "one_token.json", OneTokenReport))
         case _:

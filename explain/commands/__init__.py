@@ -7,6 +7,9 @@ from explain.commands.aspects import aspects
 from explain.commands.attribute import attribute
 from explain.commands.drift import drift
 from explain.commands.probe import probe
+from explain.commands.segments import segments
 from explain.commands.tokens import tokens
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (aspects, attribute, drift, probe, tokens)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (
+    *(aspects, attribute, drift, probe, segments, tokens),
+)

@@ -44,6 +44,7 @@ from irl.records.probes import (
 from irl.records.recovery import RecoveryReport, WordsVerdict
 from irl.records.results import ResultRow, ResultTable
 from irl.records.runs import Check, Manifest
+from irl.records.segments import SegmentGroup, SegmentsReport
 from irl.records.series import SeriesCheckpoint, SeriesReport, SeriesRow
 
 __all__ = [
@@ -90,6 +91,8 @@ __all__ = [
     "RecoveryReport",
     "ResultRow",
     "ResultTable",
+    "SegmentGroup",
+    "SegmentsReport",
     "SeriesCheckpoint",
     "SeriesReport",
     "SeriesRow",

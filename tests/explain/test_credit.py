@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explain.credit import credit_by_opening, paid_in_context, segment_credit
+from explain.credit import (
+    MeanCredit,
+    mean_credit,
+    opens_with,
+    paid_in_context,
+    segment_credit,
+)
 from explain.segments import CUTS, by_delimiters, sentences
 from irl.recovery.contexts import Prices
 
@@ -32,17 +38,36 @@ def test_a_sentence_has_its_own_tokens_and_the_end_goes_to_the_last() -> None:
     assert (other.text, other.value_gained_nats) == (" you fool!", 4.0)
 
 
-def test_segments_are_averaged_by_what_they_open_with() -> None:
+def test_leading_spaces_of_a_token_do_not_part_it_from_its_segment() -> None:
+    one, other = segment_credit(
+        ["so", " ", " Wait", ",", " no"], [1.0, 2.0, 4.0, 8.0, 16.0], None, by_delimiters(["Wait"])
+    )
+    assert (one.tokens, one.value_gained_nats) == (range(2), 3.0)
+    assert (other.text, other.value_gained_nats) == ("Wait, no", 28.0)
+
+
+def test_segments_are_averaged_over_those_that_are_asked_about() -> None:
     cut = by_delimiters(["<|go|>", "<|stop|>"])
-    rows = [["x", "<|go|>", "y"], ["<|go|>", "y", "<|stop|>"], ["x", "y", "z"]]
-    segments = [segment_credit(row, [1.0, 2.0, 4.0], None, cut) for row in rows]
-    prompt = np.array([0, 1, 2])
-    found = credit_by_opening(segments, ["<|go|>", "<|stop|>", "<|never|>"], prompt)
-    assert found["<|go|>"] is not None
-    assert found["<|go|>"].value == pytest.approx((6.0 + 3.0) / 2)
-    assert found["<|stop|>"] is not None
-    assert found["<|stop|>"].value == 4.0
-    assert found["<|never|>"] is None
+    rows = [["x", "<|go|>", "y"], ["<|go|>", "y", "<|stop|>"], ["x", "y", "z"], ["<|go|>"]]
+    segments = [segment_credit(row, [1.0, 2.0, 4.0][: len(row)], None, cut) for row in rows]
+
+    def opened(opening: str) -> MeanCredit:
+        own = [[one for one in row if one.text.startswith(opening)] for row in segments]
+        return mean_credit(own, np.array([7, 8, 9, 8]))
+
+    gone = opened("<|go|>")
+    assert gone.segments == 3
+    assert gone.value_gained_nats is not None
+    assert gone.value_gained_nats.value == pytest.approx((6.0 + 3.0 + 1.0) / 3)
+    assert gone.value_gained_nats.n == 2, "prompts that have such a segment"
+    assert gone.paid_for_nats is None
+    assert opened("<|stop|>") == MeanCredit(1, None, None), "one prompt has no interval"
+    assert opened("<|never|>") == MeanCredit(0, None, None)
+
+
+def test_the_longest_delimiter_that_fits_opens_a_segment() -> None:
+    assert opens_with("<go><on>", ["<go>", "<go><on>", "<on>"]) == "<go><on>"
+    assert opens_with(" <go>", ["<go>"]) == ""
 
 
 def test_a_word_is_paid_in_its_place() -> None:
