@@ -83,20 +83,23 @@ def gradient_shap(
         token_budget: of one pass.
         seed: of the texts and the draws.
     """
-    method = GradientShap(embedded.scalar)
     inputs = embedded.inputs
     texts = embedded.neutral_texts(BASELINES, torch.Generator().manual_seed(seed))
+    widths = [one.shape[-1] for one in inputs]
+    # Captum draws the baseline of each input by itself. Side by side in one input, both policies
+    # start from the same text; from two texts, the draws would spread like nats, not log-ratios.
+    method = GradientShap(lambda both: embedded.scalar(*both.split(widths, dim=-1)))
+    exchange, baselines = torch.cat(inputs, dim=-1), torch.cat(texts, dim=-1)
     at_once, done = embedded.at_once(token_budget), 0
-    sums = tuple(torch.zeros_like(one) for one in inputs)
+    total = torch.zeros_like(exchange)
 
     def values(draws: int) -> Values:
-        nonlocal done, sums
+        nonlocal done, total
         with seeded(seed + done):
             for n in _split(draws - done, at_once):
-                drawn = method.attribute(inputs, texts, n_samples=n)
-                sums = tuple(one + n * more for one, more in zip(sums, drawn, strict=True))
+                total = total + n * method.attribute(exchange, baselines, n_samples=n)
         done = draws
-        return tuple(one / draws for one in sums)
+        return tuple((total / draws).split(widths, dim=-1))
 
     before = _mean_of(embedded, texts, at_once)
     return _until_it_adds_up("gradient-shap", embedded, values, before, (spread, tolerance))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from explain.attribution.embedded import Embedded, embedded_log_ratio, embedded_score
-from explain.attribution.gradients import deeplift, gradient_shap, integrated_gradients
+from explain.attribution.gradients import FIRST_STEPS, deeplift, gradient_shap, integrated_gradients
 from explain.attribution.record import Attribution
 from explain.attribution.removal import ablation, kernel_shap
 from explain.segments import segments, text_of, without, words
@@ -197,6 +197,14 @@ def test_what_is_linear_is_known_in_closed_form_and_special_tokens_stay() -> Non
         np.testing.assert_allclose(found.values, [5.0, 1.0], atol=1e-5)
         assert (found.target, found.baseline) == pytest.approx((14.0, 8.0))
         assert found.gap < 1e-5
+
+
+def test_random_baselines_are_the_same_texts_for_both_policies() -> None:
+    """Between a policy and itself nothing is gained, whatever the draws; captum draws apart."""
+    same = fakes.policy(fakes.model())
+    found = gradient_shap(embedded_log_ratio(PolicyPair(same, same))(_SAID))
+    np.testing.assert_allclose(found.values, 0.0, atol=1e-4)
+    assert found.evaluations == FIRST_STEPS
 
 
 def test_deeplift_adds_up_where_captum_has_a_rule_and_says_so_where_not(tmp_path: Path) -> None:
