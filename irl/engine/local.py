@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from irl.config import Sampling
+from irl.engine.scoring import score_policy
 from irl.engine.shards import Progress, run_parts, silent, slices
 from irl.policies.pair import PolicyPair
 from irl.policies.policy import Policy
@@ -78,19 +79,6 @@ def score_pair(
         return pa.table(columns, schema=_SCORED)
 
     return run_parts(work.folder, name, parts, score, work.progress)
-
-
-def score_policy(
-    policy: Policy, sequences: Sequence[TokenSequence], sampling: Sampling
-) -> list[torch.Tensor]:
-    """Nats per response token under one policy, in the order given."""
-    nats: list[torch.Tensor] = [torch.empty(0)] * len(sequences)
-    lengths = [len(sequence) for sequence in sequences]
-    for batch in by_length(lengths, sampling.token_budget):
-        scored = policy.nats([sequences[index] for index in batch])
-        for index, row in zip(batch, scored, strict=True):
-            nats[index] = row
-    return nats
 
 
 def sums(table: pa.Table, column: str) -> NDArray[np.float64]:
