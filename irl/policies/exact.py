@@ -24,22 +24,29 @@ _LOG = logging.getLogger("irl")
 
 
 def packs_are_exact(policy: Policy, sequences: Sequence[TokenSequence]) -> bool:
-    """Whether packed rows may score these sequences; said once in the log if not."""
+    """Whether packed rows may score these sequences; said once in the log if not.
+
+    It depends on the length of the longest alone, not on what was scored before: a run that was
+    interrupted goes on as it would have.
+    """
     path = policy.path
     longest = max(sequences, key=len)
-    if path.plain_because is None and len(longest) > path.checked_tokens:
-        with in_float32(policy.model):
-            path.plain_because = _difference(policy, longest)
-        path.checked_tokens = len(longest)
-        if path.plain_because is not None:
-            _LOG.warning(
-                "%s is scored in padded batches, which are slower: %s.",
-                policy.checkpoint.source,
-                path.plain_because,
-            )
     if path.precision_nats is None and policy.model.dtype != torch.float32:
         path.precision_nats = precision_nats(policy, sequences)
-    return path.plain_because is None
+    if path.failed_tokens is not None and len(longest) >= path.failed_tokens:
+        return False
+    if len(longest) <= path.checked_tokens:
+        return True
+    with in_float32(policy.model):
+        reason = _difference(policy, longest)
+    if reason is None:
+        path.checked_tokens = len(longest)
+        return True
+    if path.plain_because is None:
+        said = "%s is scored in padded batches, which are slower: %s."
+        _LOG.warning(said, policy.checkpoint.source, reason)
+    path.plain_because, path.failed_tokens = reason, len(longest)
+    return False
 
 
 def packed_nats(

@@ -11,8 +11,10 @@ class ScoringPath:
     "sequences up to this length were found to score alike in packed rows and padded batches"
     gap_nats: float = 0.0
     "the largest difference that was found, per response"
+    failed_tokens: int | None = None
+    "from this length on they did not; None if they always did"
     plain_because: str | None = None
-    "why padded batches are used; None where packed rows are"
+    "how they did not"
     row_tokens: int | None = None
     "what a row may hold since memory ran out; None if it never did"
     precision_nats: float | None = None

@@ -108,6 +108,21 @@ def test_a_longer_sequence_is_tried_before_it_is_believed(monkeypatch: pytest.Mo
     assert tried == [5, 9, 12]
 
 
+def test_a_length_that_failed_is_scored_plainly_and_shorter_ones_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(
+        exact, "_difference", lambda policy, longest: "too long" if len(longest) > 8 else None
+    )
+    policy = fakes.policy(fakes.model())
+    plainly = [
+        not exact.packs_are_exact(policy, [TokenSequence((1,), (5,) * (length - 1))])
+        for length in (5, 9, 7, 30, 8)
+    ]
+    assert plainly == [False, True, False, True, False]
+    assert policy.path.failed_tokens == 9
+
+
 class Full:
     """Memory that holds so many tokens and no more."""
 
