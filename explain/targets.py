@@ -15,7 +15,7 @@ from torch import Tensor
 
 from explain.exchange import Exchange as Exchange
 from irl.config import Chat, Sampling
-from irl.engine.local import score_policy
+from irl.engine.scoring import score_policy
 from irl.errors import InputError
 from irl.policies.pair import PolicyPair
 from irl.policies.reward_model import Scorer

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -222,7 +223,12 @@ def file_sha256(file: Path) -> str:
 
 def versions() -> dict[str, str]:
     """The versions of the packages that numbers depend on."""
-    return {name: version(name) for name in _PACKAGES}
+    return dict(_installed())
+
+
+@cache
+def _installed() -> tuple[tuple[str, str], ...]:
+    return tuple((name, version(name)) for name in _PACKAGES)
 
 
 def now() -> str:

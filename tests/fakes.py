@@ -6,18 +6,24 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import (
     AutoModelForCausalLM,
+    BloomConfig,
     CohereConfig,
     Gemma2Config,
+    Gemma3TextConfig,
     GemmaConfig,
     GPT2Config,
+    GPTJConfig,
     GPTNeoXConfig,
     GraniteConfig,
     LlamaConfig,
     MistralConfig,
+    MixtralConfig,
+    PhiConfig,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen3Config,
+    Qwen3MoeConfig,
 )
 
 from irl.organisms.language import train_tokenizer
@@ -52,10 +58,25 @@ CONFIGS = {
     "gemma2": (Gemma2Config, {"head_dim": 8, "sliding_window": 8, "final_logit_softcapping": 2.0}),
     "granite": (GraniteConfig, {"logits_scaling": 0.4}),
     "cohere": (CohereConfig, {"logit_scale": 2.5}),
+    "llama_tied": (LlamaConfig, {"tie_word_embeddings": True}),
+    "gemma2_capped": (
+        Gemma2Config,
+        {"head_dim": 8, "sliding_window": 8, "attn_logit_softcapping": 1.5},
+    ),
+    "gemma3": (Gemma3TextConfig, {"head_dim": 8, "sliding_window": 8}),
+    "phi": (PhiConfig, {"partial_rotary_factor": 0.5}),
+    "mixtral": (MixtralConfig, {"num_local_experts": 4}),
+    "qwen3_moe": (Qwen3MoeConfig, {"head_dim": 8, "num_experts": 4, "num_experts_per_tok": 2}),
+    "bloom": (BloomConfig, {"num_key_value_heads": None, "intermediate_size": None}),
+    "gptj": (GPTJConfig, {"num_key_value_heads": None, "intermediate_size": None, "rotary_dim": 8}),
 }
 ARCHITECTURES = ("llama", "gpt2", "gpt_neox", "qwen3", "mistral", "gemma")
 SCALED_HEADS = ("gemma2", "granite", "cohere")
 "Architectures that cap, divide or multiply what comes out of the output embedding"
+PACKED = (*ARCHITECTURES, "llama_tied", "gemma2_capped", "gemma3", "phi", "mixtral", "qwen3_moe")
+"Architectures that must be scored in packed rows"
+UNPACKED = ("bloom", "gptj")
+"Architectures with an attention of their own, which must not be"
 LORA_TARGETS = {
     "gpt2": ["c_attn", "c_proj"],
     "gpt_neox": ["query_key_value", "dense_h_to_4h"],
@@ -69,7 +90,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def config(architecture: str, n_pieces: int) -> PretrainedConfig:
-    """A tiny config of one of ARCHITECTURES or SCALED_HEADS."""
+    """A tiny config of one of CONFIGS."""
     kind, changes = CONFIGS[architecture]
     sizes = {**SIZES, "vocab_size": n_pieces, **changes}
     return kind(**{name: value for name, value in sizes.items() if value is not None})

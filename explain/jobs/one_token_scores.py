@@ -10,7 +10,7 @@ from pydantic import Field
 
 from explain.one_token import Ids, OneTokenNats, worth_asking
 from irl.config import Sampling, ScoreSettings
-from irl.engine.shards import Progress, run_parts, slices
+from irl.engine.shards import Progress, Shards, run_parts, slices
 from irl.policies.continued import ReadPrompt
 from irl.policies.pair import PolicyPair
 from irl.records import LeftOut
@@ -81,7 +81,7 @@ class Asking:
     def _in_shards(self, name: str, compute: Callable[[int, Sequence[int]], pa.Table]) -> pa.Table:
         size = self.settings.sampling.prompts_per_shard
         parts = slices(range(len(self.prompts)), size)
-        return run_parts(self.folder, name, parts, compute, self.progress)
+        return run_parts(Shards(self.folder, name), parts, compute, self.progress)
 
     def _first_sums(self, _: int, part: Sequence[int]) -> pa.Table:
         """Sums over some prompts, [vocabulary]: memory does not grow with the prompts."""

@@ -33,7 +33,8 @@ from explain.jobs.replication_limits import limit_rows
 from explain.jobs.result_rows import Making, Measured, built_pair, counted, mean_of_seeds
 from irl.bootstrap import from_sums, ratio
 from irl.config import Fitting, Learning, Sampling
-from irl.engine.local import Workshop, sample_pair, score_pair, score_policy, sums
+from irl.engine.local import Workshop, sample_pair, score_pair, sums
+from irl.engine.scoring import score_policy
 from irl.errors import InputError
 from irl.evaluation.auc import grouped_auc
 from irl.jobs.learning import Answered

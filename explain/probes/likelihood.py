@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from explain.targets import Exchange
 from irl.config import Chat, Sampling
-from irl.engine.local import score_policy
+from irl.engine.scoring import score_policy
 from irl.policies.pair import PolicyPair
 from irl.policies.template import encode_answers
 from irl.tensors import TokenSequence

@@ -1,7 +1,7 @@
 """Sample from a pair and score under both, on this machine, in shards."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from irl.config import Sampling
-from irl.engine.shards import Progress, run_parts, silent, slices
+from irl.engine.scoring import score_policy
+from irl.engine.shards import Progress, Shards, each_part, run_parts, silent, slices
 from irl.policies.pair import PolicyPair
 from irl.policies.policy import Policy
 from irl.policies.sample import Ids, sample
@@ -31,6 +32,11 @@ class Workshop:
     sampling: Sampling
     seed: int
     progress: Progress = silent
+
+    def shards(self, name: str, made_with: Mapping[str, object]) -> Shards:
+        """The shards of one kind of work, named after all that they depend on."""
+        settings = {"sampling": self.sampling.model_dump(), "seed": self.seed}
+        return Shards(self.folder, name, settings | dict(made_with))
 
 
 def sample_pair(pair: PolicyPair, prompts: Sequence[Ids], work: Workshop) -> pa.Table:
@@ -56,8 +62,10 @@ def sample_side(pair: PolicyPair, source: Side, prompts: Sequence[Ids], work: Wo
         columns = {"prompt": rows, "source": [source] * len(rows), "token_ids": answers}
         return pa.table(columns, schema=_SAMPLED)
 
+    made_with = {"prompts": _digest(prompts), source: policy.checkpoint.sha256}
+    shards = work.shards(f"sampled-{source}", made_with)
     parts = slices(order, work.sampling.prompts_per_shard)
-    return run_parts(work.folder, f"sampled-{source}", parts, draw, work.progress)
+    return run_parts(shards, parts, draw, work.progress)
 
 
 def score_pair(
@@ -68,29 +76,29 @@ def score_pair(
     Returns:
         List columns aligned_nats and reference_nats.
     """
-    parts = slices(sequences, RESPONSES_PER_SHARD)
+    return pa.concat_tables(
+        score_parts(pair, slices(sequences, RESPONSES_PER_SHARD), work, name),
+    )
+
+
+def score_parts(
+    pair: PolicyPair,
+    parts: Sequence[Sequence[TokenSequence]],
+    work: Workshop,
+    name: str = "scored",
+) -> Iterator[pa.Table]:
+    """The same, a shard at a time: both policies read a part before the next one is taken."""
+    sides = {"aligned": pair.aligned, "reference": pair.reference}
 
     def score(_: int, part: Sequence[TokenSequence]) -> pa.Table:
         columns = {
             f"{side}_nats": [row.numpy() for row in score_policy(policy, part, work.sampling)]
-            for side, policy in (("aligned", pair.aligned), ("reference", pair.reference))
+            for side, policy in sides.items()
         }
         return pa.table(columns, schema=_SCORED)
 
-    return run_parts(work.folder, name, parts, score, work.progress)
-
-
-def score_policy(
-    policy: Policy, sequences: Sequence[TokenSequence], sampling: Sampling
-) -> list[torch.Tensor]:
-    """Nats per response token under one policy, in the order given."""
-    nats: list[torch.Tensor] = [torch.empty(0)] * len(sequences)
-    lengths = [len(sequence) for sequence in sequences]
-    for batch in by_length(lengths, sampling.token_budget):
-        scored = policy.nats([sequences[index] for index in batch])
-        for index, row in zip(batch, scored, strict=True):
-            nats[index] = row
-    return nats
+    made_with = {side: policy.checkpoint.sha256 for side, policy in sides.items()}
+    return each_part(work.shards(name, made_with), parts, score, work.progress)
 
 
 def sums(table: pa.Table, column: str) -> NDArray[np.float64]:
@@ -128,6 +136,10 @@ def draw_answers(
         for index, answer in zip(batch, drawn, strict=True):
             answers[index] = answer
     return answers
+
+
+def _digest(prompts: Sequence[Ids]) -> str:
+    return hashlib.sha256(repr(list(prompts)).encode()).hexdigest()
 
 
 def _generator(seed: int, source: str, shard: int) -> torch.Generator:

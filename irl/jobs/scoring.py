@@ -10,6 +10,7 @@ import pyarrow as pa
 from irl.config import ScoreSettings
 from irl.data import LabelledResponse, PromptRow, RefusedRow, Table, read_prompts
 from irl.engine.local import Workshop, sample_pair, score_pair
+from irl.engine.scoring import scoring_facts
 from irl.engine.shards import Progress, silent
 from irl.errors import InputError
 from irl.jobs.answers import Answers, Recovered, collect, responses_table, tokens_table
@@ -143,6 +144,7 @@ def sample_and_score(
         drawn = sample_pair(pair, asked.encoded, work)
     with clock.stage("scoring"):
         answers = scored_answers(pair, asked, drawn, work)
+    run.log("scored", **scoring_facts(aligned=pair.aligned, reference=pair.reference))
     return Sampled(answers, asked.refused, answer_counts(answers, pair, asked.refused))
 
 

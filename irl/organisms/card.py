@@ -11,7 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from irl.config import Sampling
 from irl.data import read_prompts
-from irl.engine.local import draw_answers, score_policy
+from irl.engine.local import draw_answers
+from irl.engine.scoring import score_policy
 from irl.organisms.corpus import Corpus
 from irl.policies.pair import PolicyPair
 from irl.policies.pieces import response_text

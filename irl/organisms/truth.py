@@ -18,7 +18,8 @@ import torch
 from irl.bootstrap import from_sums, ratio
 from irl.config import Sampling
 from irl.data import PromptRow
-from irl.engine.local import draw_answers, score_policy
+from irl.engine.local import draw_answers
+from irl.engine.scoring import score_policy
 from irl.errors import PolicyError
 from irl.policies.pair import PolicyPair
 from irl.policies.pieces import response_text

@@ -14,6 +14,7 @@ from irl.errors import PolicyError
 from irl.policies.checkpoint import Location, files_sha256, locate, locate_base
 from irl.policies.load import load_adapter, load_full
 from irl.policies.policy import Policy
+from irl.policies.threads import keep_to_cores
 
 _PROBES = (
     "",
@@ -71,6 +72,7 @@ def load_pair(
     Raises:
         PolicyError: a side cannot be loaded, or the two tokenise differently.
     """
+    keep_to_cores()
     loading = loading or Loading()
     location = locate(aligned, loading.aligned_revision)
     if location.adapter is not None:

@@ -3,7 +3,7 @@
 The checkpoint's own generation defaults (top-k, top-p, repetition penalties) are not used: the
 log-ratio is a statement about the policy itself, and only plain samples of it estimate its means.
 
-1. Left-pad a batch of prompts and fill the cache.
+1. Left-pad the distinct prompts of a batch, fill the cache, and repeat it for every response.
 2. Draw one token per row from softmax(logits / temperature).
 3. Rows that drew a token that ends a response leave the batch once enough of them are done.
 """
@@ -41,13 +41,19 @@ def sample(
         eos_ids: tokens that end a response; the policy's own if None.
     """
     ends = torch.tensor(sorted(policy.eos_ids if eos_ids is None else eos_ids))
-    ids, attention = _left_padded(prompts, policy.pad_id)
+    number = {prompt: at for at, prompt in enumerate(dict.fromkeys(prompts))}
+    ids, attention = _left_padded(list(number), policy.pad_id)
+    asked = torch.tensor([number[prompt] for prompt in prompts])
     responses: list[list[int]] = [[] for _ in prompts]
     rows = torch.arange(len(prompts))
     cache = DynamicCache(config=policy.model.config)
     with policy.active():
-        for _ in range(max_new_tokens):
-            hidden = advance(policy, ids, attention, cache)
+        hidden = advance(policy, ids, attention, cache)[asked.to(policy.device)]
+        cache.batch_select_indices(asked.to(policy.device))
+        attention = attention[asked]
+        for step in range(max_new_tokens):
+            if step > 0:
+                hidden = advance(policy, ids, attention, cache)
             tokens = _draw(policy.head(hidden), temperature, generator)
             for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
                 if row >= 0:

@@ -21,7 +21,7 @@ from explain.targets import Exchange
 from irl.config import Loading, Sampling
 from irl.data import read_prompts
 from irl.data.bundled import BUNDLED_PAIR
-from irl.engine.local import score_policy
+from irl.engine.scoring import score_policy
 from irl.policies.checkpoint import locate
 from irl.policies.load import load_full
 from irl.policies.pair import PolicyPair

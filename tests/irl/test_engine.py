@@ -21,7 +21,7 @@ from irl.engine.local import (
     score_pair,
     sums,
 )
-from irl.engine.shards import run_parts, slices
+from irl.engine.shards import Shards, run_parts, slices
 from irl.policies.pair import PolicyPair
 from irl.policies.sample import Ids
 from irl.tensors import TokenSequence, by_length
@@ -137,30 +137,30 @@ def slow_parts() -> pa.Table:
 
 
 def test_parts_are_put_together_in_order(tmp_path: Path):
-    assert run_parts(tmp_path, "work", PARTS, lengths_table).equals(slow_parts())
+    assert run_parts(Shards(tmp_path, "work"), PARTS, lengths_table).equals(slow_parts())
 
 
 def test_finished_parts_are_not_computed_again(tmp_path: Path):
     first, second = Counted(), Counted()
-    table = run_parts(tmp_path, "work", PARTS, first)
-    assert run_parts(tmp_path, "work", PARTS, second).equals(table)
+    table = run_parts(Shards(tmp_path, "work"), PARTS, first)
+    assert run_parts(Shards(tmp_path, "work"), PARTS, second).equals(table)
     assert (first.parts, second.parts) == (PARTS, [])
 
 
 def test_parts_of_another_name_are_not_taken_for_finished(tmp_path: Path):
     other = Counted()
-    run_parts(tmp_path, "work", PARTS, lengths_table)
-    run_parts(tmp_path, "other", PARTS, other)
+    run_parts(Shards(tmp_path, "work"), PARTS, lengths_table)
+    run_parts(Shards(tmp_path, "other"), PARTS, other)
     assert other.parts == PARTS
 
 
 @pytest.mark.parametrize("keep", [0, 4, -1, -20], ids=["empty", "four bytes", "one less", "cut"])
 def test_a_truncated_part_is_computed_again(tmp_path: Path, keep: int):
-    run_parts(tmp_path, "work", PARTS, lengths_table)
+    run_parts(Shards(tmp_path, "work"), PARTS, lengths_table)
     file = sorted(tmp_path.glob("work-*.parquet"))[1]
     file.write_bytes(file.read_bytes()[:keep])
     again = Counted()
-    assert run_parts(tmp_path, "work", PARTS, again).equals(slow_parts())
+    assert run_parts(Shards(tmp_path, "work"), PARTS, again).equals(slow_parts())
     assert again.parts == ["two"]
 
 
@@ -171,16 +171,18 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path):
         return lengths_table(index, part)
 
     with pytest.raises(Stop):
-        run_parts(tmp_path, "work", PARTS, breaks_at_three)
+        run_parts(Shards(tmp_path, "work"), PARTS, breaks_at_three)
     rest = Counted()
-    assert run_parts(tmp_path, "work", PARTS, rest).equals(slow_parts())
+    assert run_parts(Shards(tmp_path, "work"), PARTS, rest).equals(slow_parts())
     assert rest.parts == ["three", "four"]
 
 
 def test_progress_counts_finished_parts_reused_or_not(tmp_path: Path):
     seen: list[tuple[str, int, int]] = []
     for _ in range(2):
-        run_parts(tmp_path, "work", PARTS, lengths_table, lambda *report: seen.append(report))
+        run_parts(
+            Shards(tmp_path, "work"), PARTS, lengths_table, lambda *report: seen.append(report)
+        )
     assert seen == [("work", done, 4) for done in (1, 2, 3, 4)] * 2
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from irl.config import Sampling
-from irl.engine.local import score_policy
+from irl.engine.scoring import score_policy
 from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.policy import Policy
 from irl.policies.template import PromptText, encode_response

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from irl.scoring import CHUNK_POSITIONS, token_nats
+from irl import scoring
+from irl.scoring import CHUNK_POSITIONS, LinearHead, token_nats
 
 N_POSITIONS, HIDDEN, VOCABULARY = 23, 6, 11
 
@@ -109,3 +110,35 @@ def test_extreme_logits_stay_finite():
     logits = torch.tensor([[1e4, -1e4, 0.0]])
     nats = [token_nats(logits, torch.tensor([token]), lambda some: some) for token in range(3)]
     assert [value.item() for value in nats] == [0.0, -2e4, -1e4]
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 10, 11, 12])
+@pytest.mark.parametrize("biased", [False, True])
+def test_nats_streamed_over_the_vocabulary_are_the_entries_of_the_whole_log_softmax(
+    monkeypatch: pytest.MonkeyPatch, pieces: int, biased: bool
+):
+    monkeypatch.setattr(scoring, "SLICE_PIECES", pieces)
+    hidden, targets, weight = problem()
+    bias = numbers(VOCABULARY, seed=4) if biased else None
+    head = LinearHead(weight.T, bias, lambda logits: torch.tanh(logits / 2) * 2)
+    logits = torch.tanh((hidden @ weight + (0 if bias is None else bias)) / 2) * 2
+    assert token_nats(hidden, targets, head, 7).tolist() == pytest.approx(
+        slow_nats(logits, targets), abs=1e-5
+    )
+
+
+def test_extreme_logits_stay_finite_when_streamed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(scoring, "SLICE_PIECES", 1)
+    for order in ([1e4, -1e4, 0.0], [-1e4, 0.0, 1e4]):
+        head = LinearHead(torch.tensor(order)[:, None], None, lambda logits: logits)
+        nats = token_nats(torch.ones(3, 1), torch.arange(3), head)
+        assert nats.tolist() == [value - 1e4 for value in order]
+
+
+def test_half_precision_weights_are_multiplied_in_float32():
+    hidden, targets, weight = problem()
+    hidden, weight = hidden.bfloat16(), weight.bfloat16()
+    nats = token_nats(hidden, targets, LinearHead(weight.T, None, lambda logits: logits))
+    assert nats.tolist() == pytest.approx(
+        slow_nats(hidden.double() @ weight.double(), targets), abs=1e-5
+    )
