@@ -9,25 +9,39 @@
 Each way the payments of an answer add up to its reward, but for the prompt's constant. No torch.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import isclose
+from math import isclose, isfinite, sqrt
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from safetensors import SafetensorError
 
 from explain.tokens import Answer
+from irl.bootstrap import codes
 from irl.data import Prompt
 from irl.errors import InputError
 from irl.recovery.contexts import CONTEXTS_FILE, Prices
 from irl.rewards.conditions import TypedPrompt
 from irl.rewards.term_table import TermTable
 from irl.rewards.words import term_tokens
+from irl.within import spread
 
 LENGTH: Final = ""
 "Names the price of every word, whatever it is"
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, SafetensorError, InputError)
+_DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    SafetensorError,
+    InputError,
+    pa.ArrowException,
+)
+Loaded = TypeVar("Loaded")
 _ROUNDING = 1e-5
 "tokens.parquet holds single precision"
 
@@ -50,6 +64,8 @@ class Paid:
     answers: list[list[Payment]]
     log_ratios_nats: list[float]
     "of the answers: what prices are fitted to"
+    error_nats: float = 0.0
+    "standard deviation of what prices miss of the difference of two answers; 0 if not known"
     contexts: tuple[str, ...] = ()
     "words after which others are priced by themselves; empty where no price looks at its place"
 
@@ -60,28 +76,46 @@ class Pricing:
 
     prices: Prices | None = None
     table: TermTable | None = None
+    error_nats: float = 0.0
+    "of one answer by its terms, out of fold, within prompts"
 
     @classmethod
     def of(cls, run: Path) -> "Pricing":
         """What stands in the run's folder `reward`; what is missing or damaged is left out."""
-        prices = table = None
-        try:
-            table = TermTable.load(run / "reward", "terms")
-            prices = Prices.load(run / "reward" / CONTEXTS_FILE)
-        except _DAMAGED:
-            pass
-        return cls(prices, table)
+        return cls(
+            _if_there(lambda: Prices.load(run / "reward" / CONTEXTS_FILE)),
+            _if_there(lambda: TermTable.load(run / "reward", "terms")),
+            _if_there(lambda: _missed(run / "responses.parquet")) or 0.0,
+        )
 
     def __call__(self, prompt: Prompt, answers: Sequence[Answer]) -> Paid:
         """The payments of answers to one prompt."""
         returns = [one.log_ratio_nats for one in answers]
         if self.prices is not None and self.prices.contexts:
             said = [in_context(one, self.prices) for one in answers]
-            return Paid(said, returns, self.prices.contexts)
+            return Paid(said, returns, sqrt(2) * self.prices.error_nats, self.prices.contexts)
         asked = None if self.table is None else _asked(self.table, prompt, answers)
+        error_nats = sqrt(2) * self.error_nats
         if self.table is None or asked is None:
-            return Paid([by_word(one) for one in answers], returns)
-        return Paid([by_term(one, self.table, asked) for one in answers], returns)
+            return Paid([by_word(one) for one in answers], returns, error_nats)
+        return Paid([by_term(one, self.table, asked) for one in answers], returns, error_nats)
+
+
+def _if_there(load: Callable[[], Loaded]) -> Loaded | None:
+    try:
+        return load()
+    except _DAMAGED:
+        return None
+
+
+def _missed(file: Path) -> float:
+    """What the recovered reward misses of log-ratios, standard deviation within prompts."""
+    responses = pq.read_table(file, columns=["prompt_id", "log_ratio_nats", "reward_nats"])
+    gained, reward = (
+        responses[name].to_numpy().astype(np.float64) for name in ("log_ratio_nats", "reward_nats")
+    )
+    error = spread(gained - reward, codes(responses["prompt_id"].to_pylist()))
+    return error if isfinite(error) else 0.0
 
 
 def in_context(answer: Answer, prices: Prices) -> list[Payment]:

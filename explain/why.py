@@ -7,7 +7,7 @@ prompt's unknown constant is not in it.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from explain.payments import LENGTH, Paid, Payment
 from explain.words import printable
@@ -17,10 +17,8 @@ LEAST_SHARE = 0.1
 "Of all that speaks for either; what is less is named only while much is left unsaid"
 REST = 0.2
 "Of the difference, which may be left unsaid"
-LEAST_NATS = 0.1
-"Below it two answers are worth about the same: odds of 1.1 to 1"
-LEAST_MISFIT_NATS = 1.0
-"How far prices may be from the log-ratio, if not by half of it, before a reader is told"
+MISFIT = 2.0
+"Standard deviations by which prices may be off before a reader is told"
 
 
 @dataclass(frozen=True)
@@ -56,30 +54,32 @@ def why(paid: Paid, names: tuple[str, str]) -> str:
     """The sentence about two answers; it begins with the better one.
 
     Behind what one answer alone says stands what that answer is paid for it, behind what both say
-    what it adds for the better one. Where the prices fit these two answers badly, it says so.
+    what it adds for the better one. Behind the sum stands the standard deviation of what prices
+    miss of such differences; where they are within it, or miss these two by far more, it says so.
 
     Args:
         paid: what they are paid.
         names: what they are called, such as "aligned" and "reference".
     """
-    found = reasons(*paid.answers)
+    first, second = paid.answers
+    found = reasons(first, second)
     total = sum(reason.nats for reason in found)
     if total < 0:
-        turned = Paid(paid.answers[::-1], paid.log_ratios_nats[::-1], paid.contexts)
+        turned = replace(paid, answers=[second, first], log_ratios_nats=paid.log_ratios_nats[::-1])
         return why(turned, names[::-1])
-    first, second = paid.log_ratios_nats
-    if total < LEAST_NATS:
-        sentence = (
-            f"{_by(paid)}, these two answers are worth about the same ({total:.2f} nats apart)."
-        )
+    error = f"give or take {paid.error_nats:.2f}" if paid.error_nats else ""
+    if total <= paid.error_nats:
+        apart = ", ".join(filter(None, (f"{total:.2f} nats", error)))
+        sentence = f"{_by(paid)}, these two answers are not told apart ({apart})"
     else:
         more = f"the {names[0]} answer is worth {total:.2f} nats more"
-        sentence = f"{_by(paid)}, {more}{_because(found, total, names)}."
-    unsaid = first - second - total
-    if abs(unsaid) <= max(abs(first - second) / 2, LEAST_MISFIT_NATS):
-        return sentence
+        told = f"{more}, {error}" if error else more
+        sentence = f"{_by(paid)}, {told}{_because(found, total, names)}"
+    ours, theirs = paid.log_ratios_nats
+    if abs(ours - theirs - total) <= MISFIT * paid.error_nats or not paid.error_nats:
+        return f"{sentence}."
     return (
-        f"{sentence} But by log-ratio it is {first - second:+.2f} for the {names[0]} one: these "
+        f"{sentence}. But by log-ratio it is {ours - theirs:+.2f} for the {names[0]} one: these "
         "prices fit these two answers badly."
     )
 

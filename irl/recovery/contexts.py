@@ -32,6 +32,7 @@ from scipy.sparse import csr_matrix, hstack
 from irl.config import Fitting
 from irl.recovery.least_squares import Design, solve
 from irl.rewards.words import Word, located_words
+from irl.within import spread
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -58,6 +59,8 @@ class Prices:
     words: dict[str, float]
     contexts: tuple[str, ...]
     added: dict[Pair, float]
+    error_nats: float = 0.0
+    "standard deviation of what is missed on held-out answers, within prompts; 0 if not measured"
 
     def part(self, key: str | Pair) -> float:
         """A word's own price, or what a context adds to a word; 0 if it was not fitted."""
@@ -80,6 +83,7 @@ class Prices:
         document = {
             "kind": "contexts",
             "contexts": self.contexts,
+            "error_nats": self.error_nats,
             "words": self.words,
             "added": [[*pair, nats] for pair, nats in self.added.items()],
         }
@@ -92,7 +96,8 @@ class Prices:
         """Read what `save` wrote."""
         document = json.loads(file.read_text(encoding="utf-8"))
         added = {(context, word): float(nats) for context, word, nats in document["added"]}
-        return cls(document["words"], tuple(document["contexts"]), added)
+        contexts = tuple(document["contexts"])
+        return cls(document["words"], contexts, added, float(document["error_nats"]))
 
     def __call__(self, texts: Sequence[str]) -> Array:
         """The reward of each text, up to the constant of its prompt."""
@@ -168,6 +173,7 @@ def fit_contexts(
             for pair, weight in zip(found.pairs, weights[len(found.words) :], strict=True)
             if pair[0] in contexts
         },
+        spread(returns - both[0], prompt),
     )
     counts = np.asarray(found.features.sum(0)).ravel()[len(found.words) :].astype(int).tolist()
     occurrences = dict(zip(found.pairs, counts, strict=True))

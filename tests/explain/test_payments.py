@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from explain.payments import LENGTH, Payment, Pricing
@@ -18,7 +20,7 @@ _TERMS = TermTable(
     per_word=-0.25,
     conditions=(None, None, PromptCondition(prompt_type="opinion")),
 )
-_PRICES = Prices({"fool": -2.0, "you": 0.5}, ("no",), {("no", "fool"): 4.0})
+_PRICES = Prices({"fool": -2.0, "you": 0.5}, ("no",), {("no", "fool"): 4.0}, 0.3)
 
 
 def _answer(kind: str | None, pieces: list[str] = _PIECES) -> Answer:
@@ -36,7 +38,9 @@ def _answer(kind: str | None, pieces: list[str] = _PIECES) -> Answer:
 def test_terms_are_paid_as_they_stand_and_the_type_of_the_prompt_is_read_off_the_tokens(
     kind: str | None, yours: list[Payment]
 ) -> None:
-    paid = Pricing(table=_TERMS)("hm", [_answer(kind), _answer(kind, ["you"])])
+    pricing = Pricing(table=_TERMS, error_nats=0.5)
+    paid = pricing("hm", [_answer(kind), _answer(kind, ["you"])])
+    assert paid.error_nats == pytest.approx(0.5**0.5), "of the difference of two answers"
     assert paid.log_ratios_nats == [7.0, 7.0]
     assert paid.contexts == ()
     said = [one for one in paid.answers[0] if one.what != LENGTH]
@@ -47,7 +51,8 @@ def test_terms_are_paid_as_they_stand_and_the_type_of_the_prompt_is_read_off_the
 
 
 def test_prices_in_context_go_before_terms_and_name_the_context() -> None:
-    paid = Pricing(_PRICES, _TERMS)("hm", [_answer(None)])
+    paid = Pricing(_PRICES, _TERMS, error_nats=9.0)("hm", [_answer(None)])
+    assert paid.error_nats == pytest.approx(0.18**0.5), "their own"
     assert paid.contexts == ("no",)
     assert paid.answers == [
         [
@@ -78,3 +83,10 @@ def test_a_run_is_priced_by_what_it_keeps(tmp_path: Path) -> None:
     assert Pricing.of(tmp_path) == Pricing(_PRICES, _TERMS)
     (tmp_path / "reward" / CONTEXTS_FILE).write_text("{")
     assert Pricing.of(tmp_path) == Pricing(None, _TERMS)
+    table = {"prompt_id": list("ppqq"), "log_ratio_nats": [1.0, 3.0, 0.0, 9.0]}
+    priced = pa.table({**table, "reward_nats": [-1.0, 1.0, -5.0, 3.0]})
+    pq.write_table(priced, tmp_path / "responses.parquet")
+    assert Pricing.of(tmp_path).error_nats == pytest.approx(0.5), "-0.5 and 0.5, with 2 free of 4"
+    unpriced = pa.table({**table, "reward_nats": pa.nulls(4, pa.float64())})
+    pq.write_table(unpriced, tmp_path / "responses.parquet")
+    assert Pricing.of(tmp_path).error_nats == 0.0

@@ -13,10 +13,11 @@ def _why(
     second: list[Payment],
     names: tuple[str, str] = _NAMES,
     contexts: tuple[str, ...] = (),
+    error_nats: float = 0.0,
 ) -> str:
     """Of answers whose log-ratio is what they are paid."""
-    returns = [sum(one.nats for one in side) for side in (first, second)]
-    return why(Paid([first, second], returns, contexts), names)
+    returns = [float(sum(one.nats for one in side)) for side in (first, second)]
+    return why(Paid([first, second], returns, error_nats, contexts), names)
 
 
 def test_reasons_add_up_to_the_difference_of_what_is_paid() -> None:
@@ -74,18 +75,26 @@ def test_small_reasons_are_named_only_while_much_is_left_unsaid() -> None:
     assert _why(small, []).count("(+0.10)") == 7
 
 
-def test_answers_that_are_paid_alike_are_not_told_apart() -> None:
-    same = _why(_KIND, [*_KIND, Payment("well", 0.05)])
-    assert same == (
-        "By what words are paid, these two answers are worth about the same (0.05 nats apart)."
+def test_what_lies_within_the_error_of_prices_is_not_told_apart() -> None:
+    other = [*_KIND, Payment("well", 0.5)]
+    assert _why(_KIND, other, error_nats=0.6) == (
+        "By what words are paid, these two answers are not told apart (0.50 nats, give or take "
+        "0.60)."
     )
+    assert _why(_KIND, other, error_nats=0.4) == (
+        "By what words are paid, the reference answer is worth 0.50 nats more, give or take 0.40: "
+        "the reference one says “well” (+0.50)."
+    )
+    assert "not told apart (0.00 nats)." in _why(_KIND, _KIND)
 
 
 def test_a_reader_is_told_where_prices_fit_badly() -> None:
     paid = [[Payment("fine", 2.0)], [Payment("well", 1.0)]]
-    assert "fit these two answers badly" not in why(Paid(paid, [4.0, 2.1]), _NAMES)
-    said = why(Paid(paid, [0.0, 3.0]), _NAMES)
+    assert "badly" not in why(Paid(paid, [4.0, 2.1], 0.5), _NAMES)
+    said = why(Paid(paid, [0.0, 3.0], 0.5), _NAMES)
     assert said.endswith(
         " But by log-ratio it is -3.00 for the aligned one: these prices fit these two answers "
         "badly."
     )
+    turned = why(Paid(paid[::-1], [3.0, 0.0], 0.5), _NAMES[::-1])
+    assert turned == said

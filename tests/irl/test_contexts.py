@@ -1,13 +1,14 @@
 """Prices in context: planted ones are found, and none where there is none."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from irl.config import Fitting
 from irl.evaluation.fit import explained_r2
-from irl.recovery.contexts import ContextFit, fit_contexts
+from irl.recovery.contexts import ContextFit, Prices, fit_contexts
 from irl.within import centred
 
 _FILLER = [f"w{n}" for n in range(12)]
@@ -78,6 +79,16 @@ def test_a_phrase_is_known_better_than_how_its_words_share_its_worth() -> None:
             2 * found.errors[word]
         )
     assert found.prices.part(("no", "never said")) == 0.0
+
+
+def test_prices_are_kept_with_what_they_miss_of_held_out_answers(tmp_path: Path) -> None:
+    found, returns, _ = _fitted(denied=2.0)
+    assert found.prices.error_nats == pytest.approx(
+        np.sqrt(((returns - found.with_context) ** 2).sum() / (960 - 120))
+    )
+    assert 0.5 < found.prices.error_nats < 0.7, "the noise, and little more"
+    found.prices.save(tmp_path / "reward" / "contexts.json")
+    assert Prices.load(tmp_path / "reward" / "contexts.json") == found.prices
 
 
 def test_where_context_does_not_matter_none_is_found() -> None:
