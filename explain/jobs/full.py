@@ -13,6 +13,12 @@ from explain.jobs.one_token import ONE_TOKEN_FILE, everywhere, token_answers
 from explain.jobs.one_token_scores import TokensSettings
 from explain.jobs.probe import PROBES, Probing, answers_of_run, probe_answers
 from explain.jobs.probe_settings import ProbeSettings
+from explain.jobs.segment_credit import (
+    SEGMENTS_FILE,
+    SegmentSettings,
+    credit_answers,
+    read_said,
+)
 from explain.probes.declared import read_probes
 from explain.targets import log_ratio
 from irl.config import AuditSettings, ScoreSettings
@@ -27,6 +33,7 @@ from irl.records import (
     OneTokenReport,
     ProbesReport,
     Record,
+    SegmentsReport,
     Term,
 )
 from irl.runs import RunFolder, read_record
@@ -69,6 +76,7 @@ def explanations(of: Audited) -> Explanations:
     return Explanations(
         attribution=of.kept(ATTRIBUTION, AttributionReport, lambda: _attributed(of)),
         probes=of.kept(PROBES, ProbesReport, lambda: _probed(of)),
+        segments=of.kept(SEGMENTS_FILE, SegmentsReport, lambda: _credited(of)),
         one_token=of.kept(ONE_TOKEN_FILE, OneTokenReport, lambda: _one_token(of)),
     )
 
@@ -86,6 +94,11 @@ def _probed(of: Audited) -> ProbesReport:
     probing = Probing(of.pair, target, read_probes(None), of.labels)
     ground = answers_of_run(of.run.path, settings)
     return probe_answers(of.folder("probe"), settings, probing, ground)
+
+
+def _credited(of: Audited) -> SegmentsReport:
+    settings = SegmentSettings.checked({"run": str(of.run.path), "seed": of.settings.seed})
+    return credit_answers(of.folder("segments"), settings, read_said(of.run.path), of.run.run_id)
 
 
 def _one_token(of: Audited) -> OneTokenReport:

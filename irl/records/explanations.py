@@ -4,6 +4,7 @@ from irl.records.attribution import AttributionReport
 from irl.records.base import Record
 from irl.records.one_token import OneTokenReport
 from irl.records.probes import ProbesReport
+from irl.records.segments import SegmentsReport
 
 
 class Explanations(Record):
@@ -11,4 +12,5 @@ class Explanations(Record):
 
     attribution: AttributionReport
     probes: ProbesReport
+    segments: SegmentsReport
     one_token: OneTokenReport

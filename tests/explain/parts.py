@@ -19,7 +19,12 @@ def contexts(text: str) -> dict[str, Any]:
 
 
 def explanations(text: str) -> dict[str, Any]:
-    return {"attribution": attribution(text), "probes": probes(text), "one_token": one_token(text)}
+    return {
+        "attribution": attribution(text),
+        "probes": probes(text),
+        "segments": segments(text),
+        "one_token": one_token(text),
+    }
 
 
 def attribution(text: str) -> dict[str, Any]:
@@ -75,6 +80,15 @@ def probes(text: str) -> dict[str, Any]:
             **{"pairs": 20, "by_one": 11, "by_two": 3, "by_none": 6, "words": {text: 2}},
             "examples": [flip],
         },
+        "caveats": _caveats(text),
+    }
+
+
+def segments(text: str) -> dict[str, Any]:
+    group = {"source": text, "name": text, "segments": 42, "value_gained_nats": interval(0.1875)}
+    return _run("irl.segments/1", text) | {
+        **{"of_run": text, "by": text, "responses": 96, "segments": 300},
+        **{"largest_gap_nats": 0.0, "groups": [group | {"paid_for_nats": None}]},
         "caveats": _caveats(text),
     }
 
