@@ -24,9 +24,14 @@ LEAST_GAIN = 0.02
 "Share of the variance, from which on a reader is warned"
 
 
+def matter(found: Contexts) -> bool:
+    """Whether prices in context explain so much more that a reader must know."""
+    return bool(found.contexts) and found.gain_r2 is not None and found.gain_r2.low >= LEAST_GAIN
+
+
 def context_caveats(found: Contexts) -> list[Caveat]:
     """Prices of terms are means over contexts; where contexts matter, a reader must know."""
-    if not found.contexts or found.gain_r2 is None or found.gain_r2.low < LEAST_GAIN:
+    if not matter(found):
         return []
     return [
         Caveat(

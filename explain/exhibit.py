@@ -13,9 +13,12 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from explain.payments import Pricing
 from explain.shading import COLUMNS, Colour, scale_nats
 from explain.tokens import Answer, answer
+from explain.why import why
 from explain.words import readable_prompt
+from irl.data import Prompt, stored_prompt
 from irl.errors import RunError
 
 READABLE_TOKENS: Final = range(5, 41)
@@ -39,6 +42,8 @@ class Exhibit:
     "chosen by the recovered reward; else by the summed log-ratio"
     scales: dict[Colour, float]
     "where full colour stands, nats"
+    why: str
+    "one answer beats the other, in a sentence; untrusted"
 
 
 def read_exhibit(run: Path) -> Exhibit | None:
@@ -49,7 +54,8 @@ def read_exhibit(run: Path) -> Exhibit | None:
     """
     try:
         responses = pq.read_table(run / "responses.parquet", columns=list(RESPONSE_COLUMNS))
-        return exhibit(responses, pq.read_table(run / "tokens.parquet"))
+        tokens = pq.read_table(run / "tokens.parquet")
+        return exhibit(responses, tokens, Pricing.of(run))
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise RunError(f"The tables of {run} cannot be read ({error}).") from error
 
@@ -65,8 +71,16 @@ def read_texts(run: Path, response_ids: Sequence[str]) -> dict[str, str]:
     return {name: text for name, text in pairs if name in wanted}
 
 
-def exhibit(responses: pa.Table, tokens: pa.Table) -> Exhibit | None:
-    """The exhibit of the two tables that every run writes."""
+def exhibit(
+    responses: pa.Table, tokens: pa.Table, pricing: Pricing | None = None
+) -> Exhibit | None:
+    """The exhibit of the two tables that every run writes.
+
+    Args:
+        responses: responses.parquet.
+        tokens: tokens.parquet.
+        pricing: what the run pays for what; None takes it from the tokens.
+    """
     paid = dict(
         zip(
             tokens["response_id"].to_pylist(),
@@ -84,13 +98,23 @@ def exhibit(responses: pa.Table, tokens: pa.Table) -> Exhibit | None:
         answer(row, tokens.slice(numbers[row["response_id"]], 1).to_pylist()[0])
         for row in (aligned, reference)
     )
+    paid_each = (pricing or Pricing())(_asked(aligned), (ours, theirs))
     return Exhibit(
         prompt=readable_prompt(aligned["prompt"]),
         aligned=ours,
         reference=theirs,
         by_reward=by_reward,
+        why=why(paid_each, ("aligned", "reference")),
         scales={colour: scale_nats(tokens, colour) for colour in COLUMNS},
     )
+
+
+def _asked(row: Row) -> Prompt:
+    """The prompt; as it stands where it is neither the text of that name nor a stored chat."""
+    try:
+        return stored_prompt(row["prompt"], row["prompt_id"])
+    except ValueError:
+        return str(row["prompt"])
 
 
 def choose(rows: list[Row], paid: dict[str, bool]) -> tuple[Row, Row, bool] | None:

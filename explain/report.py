@@ -19,7 +19,6 @@ from explain.figures import (
 )
 from explain.page import page
 from explain.shading import NAMES, gradient, shade
-from explain.why import why
 from explain.words import KINDS, READABILITY, REWARDS, condition_in_words
 from irl.errors import RunError
 from irl.records import AuditReport, Estimate
@@ -114,7 +113,6 @@ _WORDS: Final[dict[str, Any]] = {
     "found_in_words": found_in_words,
     "condition_in_words": condition_in_words,
     "shade": shade,
-    "why": why,
     "gradient": gradient(),
     "kinds": KINDS,
     "readability": READABILITY,

@@ -18,7 +18,7 @@ from explain.aspect_prices import Answered, Priced
 from explain.aspect_words import aspect_caveats
 from explain.caveats import run_caveats
 from explain.context_prices import context_prices
-from explain.context_words import context_caveats
+from explain.context_words import context_caveats, matter
 from explain.exchange import Exchange
 from explain.jobs.aspects import aspects_table, declared_aspects, price_answers
 from explain.jobs.full import Audited, explanations
@@ -47,6 +47,7 @@ from irl.jobs.scoring import (
 from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.quiet import quiet_libraries
 from irl.records import AuditReport, Contexts, Fit, Pair, Recovery
+from irl.recovery.contexts import CONTEXTS_FILE
 from irl.recovery.log_ratio import TermFit
 from irl.runs import RunFolder, file_sha256, now, open_run, read_record, versions
 
@@ -115,7 +116,7 @@ def run_audit(
     with clock.stage("aspects"):
         priced = _aspects(run, sampled.answers, declared, settings)
     with clock.stage("contexts"):
-        contexts = _contexts(sampled.answers, settings)
+        contexts = _contexts(run, sampled.answers, settings)
     with clock.stage("evaluation"):
         recovered = _Recovered(findings, term_fit, agreed, priced, contexts)
         report = _judge(run, pair, sampled, recovered, settings)
@@ -165,11 +166,14 @@ def _aspects(
     return priced
 
 
-def _contexts(answers: Answers, settings: AuditSettings) -> Contexts:
-    """Words whose price depends on the words before them."""
+def _contexts(run: RunFolder, answers: Answers, settings: AuditSettings) -> Contexts:
+    """Words whose price depends on the words before them; if they matter, the run keeps them."""
     fold, fitting = answers.fold(settings.fitting.n_folds), settings.fitting
     about = (answers.returns, answers.prompt, fold, fitting, settings.seed)
-    return context_prices(answers.texts, *about)[0]
+    found, fit = context_prices(answers.texts, *about)
+    if matter(found):
+        fit.prices.save(run.path / "reward" / CONTEXTS_FILE)
+    return found
 
 
 def _judge(

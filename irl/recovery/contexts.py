@@ -15,11 +15,13 @@ and the word behind it, since almost every c has words behind it; there the ridg
 phrase is worth, w_c + w_t + v_c,t, is known much better than its parts.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import reduce
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -42,6 +44,8 @@ MIN_GAIN = 0.1
 "Of the within-prompt sum of squares that words alone leave, for another context"
 SURE = 5.0
 "Standard deviations of what chance takes"
+CONTEXTS_FILE = "contexts.json"
+"Beside the rewards of a run"
 RIDGE = 0.5
 "In squared occurrences"
 _END = re.compile(r"[.!?\n]")
@@ -60,16 +64,35 @@ class Prices:
         known = self.words.get(key) if isinstance(key, str) else self.added.get(key)
         return known or 0.0
 
+    def in_place(self, text: str) -> Iterator[tuple[Word, tuple[str, ...], float]]:
+        """Each word of a text, the contexts that change its price there, and what it is paid."""
+        for word, before in _in_context(text):
+            after = tuple(c for c in self.contexts if c in before and (c, word.text) in self.added)
+            value = self.part(word.text) + sum(self.part((c, word.text)) for c in after)
+            yield word, after, value
+
     def credits(self, text: str) -> list[tuple[Word, float]]:
         """Each word of a text with what it is paid in its place; the rest of the reward is c(x)."""
-        return [
-            (
-                word,
-                self.words.get(word.text, 0.0)
-                + sum(self.added.get((c, word.text), 0.0) for c in set(before)),
-            )
-            for word, before in _in_context(text)
-        ]
+        return [(word, value) for word, _, value in self.in_place(text)]
+
+    def save(self, file: Path) -> None:
+        """Write them as JSON."""
+        document = {
+            "kind": "contexts",
+            "contexts": self.contexts,
+            "words": self.words,
+            "added": [[*pair, nats] for pair, nats in self.added.items()],
+        }
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(document, ensure_ascii=False, indent=1)
+        file.write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, file: Path) -> "Prices":
+        """Read what `save` wrote."""
+        document = json.loads(file.read_text(encoding="utf-8"))
+        added = {(context, word): float(nats) for context, word, nats in document["added"]}
+        return cls(document["words"], tuple(document["contexts"]), added)
 
     def __call__(self, texts: Sequence[str]) -> Array:
         """The reward of each text, up to the constant of its prompt."""
