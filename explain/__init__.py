@@ -6,11 +6,12 @@ _LAZY = {
     "aspects": "explain.jobs.aspects",
     "attribute": "explain.jobs.attribution",
     "audit": "explain.jobs.audit",
+    "concept_scores": "explain.jobs.concepts",
     "drift": "explain.jobs.series",
     "one_token_answers": "explain.jobs.one_token",
     "probe": "explain.jobs.probe",
 }
-__all__ = ["aspects", "attribute", "audit", "drift", "one_token_answers", "probe"]
+__all__ = ["aspects", "attribute", "audit", "concept_scores", "drift", "one_token_answers", "probe"]
 
 
 def __getattr__(name: str) -> Any:
