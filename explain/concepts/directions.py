@@ -1,26 +1,29 @@
 """Directions of concepts and of random ones, learnt on other prompts than they are used on.
 
-    v = sum_i z_i h_i / sum_i z_i^2
+    w = ((1 - s) S + s m I)^-1 v,    v = sum_i z_i h_i / sum_i z_i^2
 
-where z_i is 1 for a text with the concept and 0 without, less its mean over the texts of the same
-stratum (one policy's answers to one prompt): the mean difference of texts with and without it. The
-pattern, not the weights of a classifier: those also point away from whatever disturbs the
-classification (Haufe et al. 2014; Pahde et al. 2025, 2202.03482), and moving along them would move
-that too.
+z_i is 1 for a text with the concept and 0 without, less its mean over the texts of the same stratum
+(one policy's answers to one prompt), so v is the mean difference of texts with and without; S is
+the covariance of hidden states within strata, m the mean of its eigenvalues, s the share of Ledoit
+and Wolf (2004). w is the normal of a linear discriminant, the concept activation vector of Kim et
+al. (2018). The mean difference v alone would not do: hidden states differ most in what most answers
+differ in, so on organisms most concepts' v point along length (correlations of .9).
 
 A random concept gives the same texts the same labels in another order within each stratum: as many
 with and without it, of the same prompts and policies. All are linear in the labels, so a thousand
-of them cost two products of matrices.
+of them cost a few products of matrices.
 
-Invariant under a change of scale of the hidden states, of the target and of v, and under constants
-of a prompt in either.
+Invariant under a change of scale of the hidden states, of the target and of w, and under constants
+of a prompt in hidden states and target.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 
 from irl.within import centred, spread
 
@@ -30,29 +33,30 @@ Codes = NDArray[np.int64]
 FOLDS = 5
 _AT_ONCE = 250
 "Random concepts that are tried together: bounds memory"
+_SMALLEST = 1e-6
+"Ridge relative to the mean eigenvalue, where no shrinkage is called for"
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts with and without a concept, at one layer."""
+    """Texts that directions are learnt on, at one layer."""
 
     hidden: Floats
     "[text, width]"
-    positive: NDArray[np.bool_]
     stratum: Codes
     "texts that are compared with each other"
     prompt: Codes
     "that each stands behind, numbered as those of the answers are"
 
-    @property
-    def weights(self) -> Array:
-        """z: labels less their mean in the stratum; 0 where all texts of a stratum are alike."""
-        return centred(self.positive.astype(np.float64), self.stratum)
+    @cached_property
+    def learners(self) -> list[Callable[[Array], Array]]:
+        """Of each fold of prompts: from weights of all texts to directions learnt outside."""
+        x, fold = _about(self.hidden, self.stratum), self.prompt % FOLDS
+        return [_discriminant(x, fold != number) for number in range(FOLDS)]
 
-    @property
-    def prompts(self) -> int:
-        """To which both were said."""
-        return len(np.unique(self.prompt[self.weights != 0]))
+    def weights(self, positive: NDArray[np.bool_]) -> Array:
+        """z: labels less their mean in the stratum; 0 where all texts of a stratum are alike."""
+        return centred(positive.astype(np.float64), self.stratum)
 
 
 @dataclass(frozen=True)
@@ -76,101 +80,125 @@ class Along:
     "share of pairs of answers in which the one further along has more of the target"
     tcav: Array
     "share of answers with a positive derivative"
-    derivatives: Array
+    derivative: Array
     "mean, per standard deviation of the coordinate"
 
 
-def held_out_coordinates(texts: Texts) -> Array:
+def held_out(texts: Texts, weights: Array) -> Array:
     """How far each text lies along the direction learnt on texts of other prompts."""
     found = np.zeros(len(texts.prompt))
-    for fold, direction in _directions(texts, texts.weights[:, None]):
+    for fold, learn in enumerate(texts.learners):
         rows = texts.prompt % FOLDS == fold
-        found[rows] = (texts.hidden[rows] @ direction)[:, 0]
+        found[rows] = (texts.hidden[rows] @ learn(weights[:, None]))[:, 0]
     return found
 
 
-def coordinates(texts: Texts, answers: Answers) -> Array:
+def coordinates(texts: Texts, weights: Array, answers: Answers) -> Array:
     """How far each answer lies from its prompt's mean, in standard deviations within prompts."""
-    place = _moved(texts, answers, texts.weights[:, None])[0][:, 0].astype(np.float64)
-    found = centred(place, answers.prompt)
+    found = centred(_moved(texts, weights[:, None], answers)[0][:, 0], answers.prompt)
     sd = spread(found, answers.prompt)
     return found / sd if sd > 0 else found
 
 
-def along(texts: Texts, answers: Answers) -> Along:
-    """What the concept's own direction does."""
-    return _along(texts, answers, texts.weights[:, None])
-
-
-def along_random(texts: Texts, answers: Answers, draws: int, seed: int) -> Iterator[Along]:
-    """What random concepts do, some at a time."""
-    rng = np.random.default_rng([seed, 31])
-    for start in range(0, draws, _AT_ONCE):
-        yield _along(texts, answers, shuffled(texts, min(_AT_ONCE, draws - start), rng))
-
-
-def shuffled(texts: Texts, draws: int, rng: np.random.Generator) -> Array:
-    """The weights in a random order within each stratum, [text, draw]."""
-    held = np.argsort(texts.stratum, kind="stable")
-    keys = rng.random((draws, len(held)))
-    drawn = np.argsort(keys + texts.stratum, axis=1)
-    found = np.empty((len(held), draws))
-    found[held] = texts.weights[drawn].T
-    return found
-
-
-def _along(texts: Texts, answers: Answers, weights: Array) -> Along:
-    place, slope = _moved(texts, answers, weights)
+def along(texts: Texts, weights: Array, answers: Answers) -> Along:
+    """What directions do, by the weights that they are learnt by, [text, direction]."""
+    place, slope = _moved(texts, weights, answers)
     prompts = [
         rows for rows in _members(answers.prompt) if np.ptp(answers.values[rows]) > 0
-    ]  # else no answer has more of the target
-    scores = [_rising(place[rows], answers.values[rows]) for rows in prompts]
+    ]  # elsewhere no answer has more of the target
     positive = (slope > 0) + 0.5 * (slope == 0)
-    per_sd = slope * [spread(column, answers.prompt) for column in place.T.astype(np.float64)]
+    per_sd = slope * [spread(column, answers.prompt) for column in place.T]
     return Along(
-        np.array(scores),
+        np.array([_rising(place[rows], answers.values[rows]) for rows in prompts]),
         np.array([positive[rows].mean(0) for rows in prompts]),
         np.array([per_sd[rows].mean(0) for rows in prompts]),
     )
 
 
-def _moved(texts: Texts, answers: Answers, weights: Array) -> tuple[Floats, Floats]:
-    """Coordinates of the answers and derivatives of their targets, [answer, direction]."""
-    place = np.zeros((len(answers.prompt), weights.shape[1]), np.float32)
+def along_random(
+    texts: Texts, weights: Array, answers: Answers, draws: int, seed: int
+) -> Iterator[Along]:
+    """What random concepts do, some at a time."""
+    rng = np.random.default_rng([seed, 31])
+    for start in range(0, draws, _AT_ONCE):
+        drawn = shuffled(weights, texts.stratum, min(_AT_ONCE, draws - start), rng)
+        yield along(texts, drawn, answers)
+
+
+def shuffled(weights: Array, stratum: Codes, draws: int, rng: np.random.Generator) -> Array:
+    """The weights in random orders within each stratum, [text, draw]."""
+    held = np.argsort(stratum, kind="stable")
+    keys = rng.random((draws, len(held)))
+    found = np.empty((len(held), draws))
+    found[held] = weights[np.argsort(keys + stratum, axis=1)].T
+    return found
+
+
+def shrinkage(gram: Array, squares: Array, width: int) -> float:
+    """The share of Ledoit and Wolf (2004) of centred rows x.
+
+    Args:
+        gram: x x' or x' x, whichever is smaller.
+        squares: the squared length of each row.
+        width: of a row.
+    """
+    n, mean = len(squares), squares.sum() / len(squares) / width
+    size = (gram**2).sum() / n**2
+    apart = size / width - mean**2
+    noise = ((squares**2).mean() - size) / n / width
+    return float(min(max(noise / apart, 0.0), 1.0)) if apart > 0 else 1.0
+
+
+def _discriminant(x: Array, rows: NDArray[np.bool_]) -> Callable[[Array], Array]:
+    """From weights [text, direction] to directions [width, direction], learnt on some rows of x."""
+    x = x[rows]
+    n, width = x.shape
+    squares = (x**2).sum(1)
+    if not squares.any():
+        return lambda weights: np.zeros((width, weights.shape[1]))
+    wide = width > n  # then (x'x + r)^-1 x' = x' (xx' + r)^-1 is the smaller one to solve
+    gram = x @ x.T if wide else x.T @ x
+    share = shrinkage(gram, squares, width)
+    ridge = max(share, _SMALLEST) * squares.sum() / n / width
+    factor = cho_factor((1 - share) / n * gram + ridge * np.eye(len(gram)))
+
+    def learn(weights: Array) -> Array:
+        z = weights[rows]
+        scaled = z / np.maximum((z**2).sum(0), 1e-300)
+        solved: Array = x.T @ cho_solve(factor, scaled) if wide else cho_solve(factor, x.T @ scaled)
+        return solved
+
+    return learn
+
+
+def _moved(texts: Texts, weights: Array, answers: Answers) -> tuple[Array, Array]:
+    """Coordinates of answers, and derivatives of their targets by them, [answer, direction]."""
+    place = np.zeros((len(answers.prompt), weights.shape[1]))
     slope = np.zeros_like(place)
-    hidden = _about_prompt(answers.hidden, answers.prompt)
-    for fold, direction in _directions(texts, weights):
-        rows = answers.prompt % FOLDS == fold
+    hidden = _about(answers.hidden, answers.prompt)  # no comparison sees the rest: digits are kept
+    for fold, learn in enumerate(texts.learners):
+        rows, direction = answers.prompt % FOLDS == fold, learn(weights)
         place[rows] = hidden[rows] @ direction
-        slope[rows] = answers.gradient[rows] @ direction
+        length = np.maximum((direction**2).sum(0), 1e-300)
+        slope[rows] = answers.gradient[rows] @ direction / length
     return place, slope
 
 
-def _directions(texts: Texts, weights: Array) -> Iterator[tuple[int, Floats]]:
-    """Each fold of prompts with the directions learnt outside it, [width, direction]."""
-    narrow, squares = weights.astype(np.float32), texts.weights**2
-    whole = texts.hidden.T @ narrow
-    for fold in range(FOLDS):
-        inside = texts.prompt % FOLDS == fold
-        direction = whole - texts.hidden[inside].T @ narrow[inside]
-        yield fold, direction / np.float32(squares[~inside].sum() or 1.0)
-
-
-def _rising(place: Floats, values: Array) -> Array:
+def _rising(place: Array, values: Array) -> Array:
     """Of pairs that differ in value: the share that differ alike in place, ties one half."""
     a, b = np.triu_indices(len(values), 1)
     signs = np.sign(values[a] - values[b])
     a, b, signs = a[signs != 0], b[signs != 0], signs[signs != 0]
-    alike = np.sign(place[a] - place[b]) * signs.astype(np.float32)[:, None]
-    result: Array = (1 + alike.mean(0, dtype=np.float64)) / 2
+    alike = np.sign(place[a] - place[b]) * signs[:, None]
+    result: Array = (1 + alike.mean(0)) / 2
     return result
 
 
-def _about_prompt(hidden: Floats, prompt: Codes) -> Floats:
-    """Less the mean of the prompt, which no comparison within prompts sees: digits are kept."""
-    result = hidden.copy()
-    for rows in _members(prompt):
-        result[rows] -= hidden[rows].mean(0)
+def _about(hidden: Floats, groups: Codes) -> Array:
+    """Less the mean of the group."""
+    result = hidden.astype(np.float64)
+    for rows in _members(groups):
+        result[rows] -= result[rows].mean(0)
     return result
 
 

@@ -29,9 +29,9 @@ from explain.concepts.directions import (
     along,
     along_random,
     coordinates,
-    held_out_coordinates,
+    held_out,
 )
-from explain.concepts.states import Reading, States
+from explain.concepts.states import Reading
 from explain.exchange import Exchange
 from explain.resampling import flipped, mean_of
 from irl.bootstrap import from_sums, ratio, share
@@ -86,16 +86,11 @@ class Measuring:
 
 @dataclass(frozen=True)
 class _Labelled:
-    """Texts with and without a concept, at all layers."""
+    """Texts with and without a concept."""
 
-    hidden: NDArray[np.float32]
+    texts: Sequence[Texts]
+    "at each layer"
     positive: NDArray[np.bool_]
-    stratum: Codes
-    prompt: Codes
-
-    def at(self, layer: int) -> Texts:
-        """At one of the layers that were read."""
-        return Texts(self.hidden[:, layer], self.positive, self.stratum, self.prompt)
 
 
 @dataclass(frozen=True)
@@ -124,21 +119,28 @@ def score_concepts(
         InputError: an answer or an example cannot be read or is too long.
     """
     states = reading.read(said.exchanges, by.layers)
-    labelled = [_labelled(one, said, states, reading, by.layers) for one in concepts]
+    own = _at_layers(states.hidden, said.stratum, said.prompt)
+    labelled = [_labelled(one, said, own, reading, by.layers) for one in concepts]
     draws = random_concepts(len(concepts) * len(by.layers), by.limits.nominal)
     rows: list[ConceptScore] = []
     places: dict[tuple[int, str], Array] = {}
     for at, layer in enumerate(by.layers):
         answers = Answers(states.hidden[:, at], states.gradient[:, at], states.values, said.prompt)
-        here = [
-            _measured(concept.name, layer, texts.at(at), answers, draws, by.seed)
-            for concept, texts in zip(concepts, labelled, strict=True)
-        ]
-        found = {
-            row.name: coordinates(texts.at(at), answers)
-            for row, texts in zip(here, labelled, strict=True)
-            if row.score is not None
-        }
+        found: dict[str, Array] = {}
+        here = []
+        for concept, one in zip(concepts, labelled, strict=True):
+            texts, weights = one.texts[at], one.texts[at].weights(one.positive)
+            row = ConceptScore(
+                name=concept.name,
+                layer=layer,
+                positives=int((weights > 0).sum()),
+                negatives=int((weights < 0).sum()),
+                prompts=len(np.unique(texts.prompt[weights != 0])),
+            )
+            row = row.model_copy(update=_figures(row, texts, weights, answers, draws, by.seed))
+            if row.score is not None:
+                found[row.name] = coordinates(texts, weights, answers)
+            here.append(row)
         rows += [row.model_copy(update=_nearest(row.name, found)) for row in here]
         places |= {(layer, name): place for name, place in found.items()}
     return Scored(judged(rows, by.limits), states.values, places)
@@ -188,15 +190,17 @@ def judged(rows: Sequence[ConceptScore], limits: ConceptLimits) -> list[ConceptS
     return found
 
 
+def _at_layers(hidden: NDArray[np.float32], stratum: Codes, prompt: Codes) -> list[Texts]:
+    return [Texts(hidden[:, at], stratum, prompt) for at in range(hidden.shape[1])]
+
+
 def _labelled(
-    concept: Concept, said: Said, states: States, reading: Reading, layers: Sequence[int]
+    concept: Concept, said: Said, own: list[Texts], reading: Reading, layers: Sequence[int]
 ) -> _Labelled:
     if concept.measure is not None:
-        positive = presence(concept.measure(said.exchanges), said.stratum)
-        return _Labelled(states.hidden, positive, said.stratum, said.prompt)
+        return _Labelled(own, presence(concept.measure(said.exchanges), said.stratum))
     exchanges, positive, prompt = _examples(concept, said)
-    hidden = reading.read(exchanges, layers).hidden
-    return _Labelled(hidden, positive, prompt, prompt)
+    return _Labelled(_at_layers(reading.read(exchanges, layers).hidden, prompt, prompt), positive)
 
 
 def _examples(concept: Concept, said: Said) -> tuple[list[Exchange], NDArray[np.bool_], Codes]:
@@ -217,37 +221,31 @@ def _examples(concept: Concept, said: Said) -> tuple[list[Exchange], NDArray[np.
     return exchanges, np.arange(len(behind)) < len(concept.positives), behind
 
 
-def _measured(
-    concept: str, layer: int, texts: Texts, answers: Answers, draws: int, seed: int
-) -> ConceptScore:
-    """One concept at one layer, not yet corrected for the others."""
-    mixed = texts.weights != 0
-    found = ConceptScore(
-        name=concept,
-        layer=layer,
-        positives=int((texts.positive & mixed).sum()),
-        negatives=int((~texts.positive & mixed).sum()),
-        prompts=texts.prompts,
-    )
-    if texts.prompts < MIN_PROMPTS:
-        few = f"texts with it and without it to {texts.prompts} prompts, fewer than {MIN_PROMPTS}"
-        return found.model_copy(update={"reason": few})
-    places = held_out_coordinates(texts)[mixed]
-    about = (texts.positive[mixed], texts.stratum[mixed], texts.prompt[mixed])
+def _figures(
+    row: ConceptScore, texts: Texts, weights: Array, answers: Answers, draws: int, seed: int
+) -> dict[str, object]:
+    """What is measured of one concept at one layer, or why it is not."""
+    if row.prompts < MIN_PROMPTS:
+        few = f"texts with it and without it to {row.prompts} prompts, fewer than {MIN_PROMPTS}"
+        return {"reason": few}
+    mixed = weights != 0
+    places = held_out(texts, weights)[mixed]
+    about = (weights[mixed] > 0, texts.stratum[mixed], texts.prompt[mixed])
     separates = grouped_auc(places, *about, seed)
-    found = found.model_copy(update={"separates": separates})
     if separates is None or separates.low <= 0.5:
         absent = "not there: its direction does not tell held-out texts with it from those without"
-        return found.model_copy(update={"reason": absent})
-    if not len((own := along(texts, answers)).score) > 1:
-        same = "the target is the same for all answers to a prompt"
-        return found.model_copy(update={"reason": same})
-    figures = {
-        "slope": slope(coordinates(texts, answers), answers, seed),
-        "derivative": mean_of(own.derivatives[:, 0], seed),
-        **_against_random(own, list(along_random(texts, answers, draws, seed)), seed),
+        return {"separates": separates, "reason": absent}
+    own = along(texts, weights[:, None], answers)
+    if len(own.score) < MIN_PROMPTS:
+        same = "the target is the same for all answers to all prompts but "
+        return {"separates": separates, "reason": f"{same}{len(own.score)}"}
+    random = list(along_random(texts, weights, answers, draws, seed))
+    return {
+        "separates": separates,
+        "slope": slope(coordinates(texts, weights, answers), answers, seed),
+        "derivative": mean_of(own.derivative[:, 0], seed),
+        **_against_random(own, random, seed),
     }
-    return found.model_copy(update=figures)
 
 
 def _against_random(own: Along, others: Sequence[Along], seed: int) -> dict[str, object]:
