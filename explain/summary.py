@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from explain.aspect_words import MEANING, aspect_warning, not_priced
+from explain.concepts.told import concepts_summary
 from explain.report import estimate, found_in_words
 from explain.series_page import weights_of
 from explain.words import printable
@@ -14,6 +15,7 @@ from irl.records import (
     AspectsReport,
     AttributionReport,
     AuditReport,
+    ConceptsReport,
     Estimate,
     OneTokenAnswer,
     OneTokenReport,
@@ -45,6 +47,8 @@ def shown(path: Path) -> str:
         raise RunError(f"The run {path} is {run.state}; repeat its command to finish it.")
     if run.manifest.command == "audit":
         return summary(read_record(path / "report.json", AuditReport))
+    if run.manifest.command == "concepts":
+        return concepts_summary(read_record(path / "concepts.json", ConceptsReport))
     if run.manifest.command == "drift":
         return series_summary(read_record(path / "series.json", SeriesReport))
     if run.manifest.command == "tokens":

@@ -1,6 +1,6 @@
 """Directions of concepts and of random ones, learnt on other prompts than they are used on.
 
-    w = ((1 - s) S + s m I)^-1 v,    v = sum_i z_i h_i / sum_i z_i^2
+    w = ((1 - s) S + s m I)^-1 v, scaled to length 1,    v = sum_i z_i h_i
 
 z_i is 1 for a text with the concept and 0 without, less its mean over the texts of the same stratum
 (one policy's answers to one prompt), so v is the mean difference of texts with and without; S is
@@ -164,9 +164,9 @@ def _discriminant(x: Array, rows: NDArray[np.bool_]) -> Callable[[Array], Array]
 
     def learn(weights: Array) -> Array:
         z = weights[rows]
-        scaled = z / np.maximum((z**2).sum(0), 1e-300)
-        solved: Array = x.T @ cho_solve(factor, scaled) if wide else cho_solve(factor, x.T @ scaled)
-        return solved
+        normal: Array = x.T @ cho_solve(factor, z) if wide else cho_solve(factor, x.T @ z)
+        unit: Array = normal / np.maximum(np.linalg.norm(normal, axis=0), 1e-300)
+        return unit
 
     return learn
 
@@ -179,8 +179,7 @@ def _moved(texts: Texts, weights: Array, answers: Answers) -> tuple[Array, Array
     for fold, learn in enumerate(texts.learners):
         rows, direction = answers.prompt % FOLDS == fold, learn(weights)
         place[rows] = hidden[rows] @ direction
-        length = np.maximum((direction**2).sum(0), 1e-300)
-        slope[rows] = answers.gradient[rows] @ direction / length
+        slope[rows] = answers.gradient[rows] @ direction
     return place, slope
 
 

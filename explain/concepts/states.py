@@ -69,7 +69,7 @@ def read_log_ratio(
         PolicyError: the policies differ in their number of layers.
         InputError: (when read) an exchange cannot be read or is too long.
     """
-    ours, theirs = _of_policy(pair.aligned), _of_policy(pair.reference)
+    ours, theirs = of_policy(pair.aligned), of_policy(pair.reference)
     if ours.layers != theirs.layers:
         raise PolicyError(
             f"The policies have {ours.layers} and {theirs.layers} layers, so no layer of one "
@@ -78,7 +78,7 @@ def read_log_ratio(
 
     def read(exchanges: Sequence[Exchange], layers: Sequence[int]) -> States:
         sequences = encode_exchanges(pair, exchanges, chat)
-        a, r = (_states(one, sequences, layers, token_budget) for one in (ours, theirs))
+        a, r = (states_of(one, sequences, layers, token_budget) for one in (ours, theirs))
         return States(
             a.values - r.values,
             np.concatenate([a.hidden, r.hidden], axis=2),
@@ -97,7 +97,7 @@ def read_score(model: Scorer, chat: str = "auto", token_budget: int = TOKEN_BUDG
     tokenizer, base = model.tokenizer, model.model.base_model
     ends = frozenset([tokenizer.eos_token_id]) - {None}
     room = getattr(model.model.config, "max_position_embeddings", None) or 10**9
-    source = _Source(base, model.model.config.num_hidden_layers, 0, nullcontext, _last_score(model))
+    source = Source(base, model.model.config.num_hidden_layers, 0, nullcontext, _last_score(model))
 
     def read(exchanges: Sequence[Exchange], layers: Sequence[int]) -> States:
         prompts, texts = [e.prompt for e in exchanges], [e.response for e in exchanges]
@@ -107,13 +107,13 @@ def read_score(model: Scorer, chat: str = "auto", token_budget: int = TOKEN_BUDG
                 f"A prompt with its response is {longest} tokens long, but {model.source} reads "
                 f"{room}; shorten it."
             )
-        return _states(source, sequences, layers, token_budget)
+        return states_of(source, sequences, layers, token_budget)
 
     return Reading(f"reward model {model.source}", "units of the reward", source.layers, read)
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """One model and a scalar of its last hidden states."""
 
     body: nn.Module
@@ -124,14 +124,16 @@ class _Source:
     "(last hidden states [row, time, width], batch) -> [row]"
 
 
-def _of_policy(policy: Policy) -> _Source:
+def of_policy(policy: Policy) -> Source:
+    """A policy with the summed nats of the response."""
+
     def nats(last: Tensor, batch: TokenBatch) -> Tensor:
         said = batch.predicts_response.to(last.device)
         each = token_nats(last[said], batch.targets.to(last.device), policy.head)
         return each.new_zeros(len(last)).index_add(0, said.nonzero()[:, 0], each)
 
     layers: int = policy.model.config.num_hidden_layers
-    return _Source(policy.body, layers, policy.pad_id, policy.active, nats)
+    return Source(policy.body, layers, policy.pad_id, policy.active, nats)
 
 
 def _last_score(model: Scorer) -> Callable[[Tensor, TokenBatch], Tensor]:
@@ -143,8 +145,8 @@ def _last_score(model: Scorer) -> Callable[[Tensor, TokenBatch], Tensor]:
     return score
 
 
-def _states(
-    source: _Source, sequences: Sequence[TokenSequence], layers: Sequence[int], budget: int
+def states_of(
+    source: Source, sequences: Sequence[TokenSequence], layers: Sequence[int], budget: int
 ) -> States:
     """Of all sequences, in batches under the token budget."""
     parts: list[tuple[Tensor, ...]] = [()] * len(sequences)
@@ -157,7 +159,7 @@ def _states(
 
 
 def _batch_states(
-    source: _Source, sequences: Sequence[TokenSequence], layers: Sequence[int]
+    source: Source, sequences: Sequence[TokenSequence], layers: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Values [row], hidden states and gradients [row, layer, width], on the CPU."""
     batch = right_padded(sequences, source.pad_id)
