@@ -85,15 +85,6 @@ class Measuring:
 
 
 @dataclass(frozen=True)
-class _Labelled:
-    """Texts with and without a concept."""
-
-    texts: Sequence[Texts]
-    "at each layer"
-    positive: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
 class Scored:
     """Every concept at every layer, and what it was read off."""
 
@@ -120,29 +111,21 @@ def score_concepts(
     """
     states = reading.read(said.exchanges, by.layers)
     own = _at_layers(states.hidden, said.stratum, said.prompt)
-    labelled = [_labelled(one, said, own, reading, by.layers) for one in concepts]
+    labelled = {one.name: _labelled(one, said, own, reading, by.layers) for one in concepts}
     draws = random_concepts(len(concepts) * len(by.layers), by.limits.nominal)
     rows: list[ConceptScore] = []
     places: dict[tuple[int, str], Array] = {}
     for at, layer in enumerate(by.layers):
         answers = Answers(states.hidden[:, at], states.gradient[:, at], states.values, said.prompt)
-        found: dict[str, Array] = {}
-        here = []
-        for concept, one in zip(concepts, labelled, strict=True):
-            texts, weights = one.texts[at], one.texts[at].weights(one.positive)
-            row = ConceptScore(
-                name=concept.name,
-                layer=layer,
-                positives=int((weights > 0).sum()),
-                negatives=int((weights < 0).sum()),
-                prompts=len(np.unique(texts.prompt[weights != 0])),
-            )
-            row = row.model_copy(update=_figures(row, texts, weights, answers, draws, by.seed))
-            if row.score is not None:
-                found[row.name] = coordinates(texts, weights, answers)
-            here.append(row)
-        rows += [row.model_copy(update=_nearest(row.name, found)) for row in here]
-        places |= {(layer, name): place for name, place in found.items()}
+        here: dict[str, Array] = {}
+        measured = []
+        for name, (texts, positive) in labelled.items():
+            one = _Case(name, layer, texts[at], texts[at].weights(positive), answers)
+            measured.append(_measured(one, draws, by.seed))
+            if measured[-1].score is not None:
+                here[name] = coordinates(one.texts, one.weights, answers)
+        rows += [row.model_copy(update=_nearest(row.name, here)) for row in measured]
+        places |= {(layer, name): place for name, place in here.items()}
     return Scored(judged(rows, by.limits), states.values, places)
 
 
@@ -196,11 +179,12 @@ def _at_layers(hidden: NDArray[np.float32], stratum: Codes, prompt: Codes) -> li
 
 def _labelled(
     concept: Concept, said: Said, own: list[Texts], reading: Reading, layers: Sequence[int]
-) -> _Labelled:
+) -> tuple[list[Texts], NDArray[np.bool_]]:
+    """Texts at each layer, and which of them have the concept."""
     if concept.measure is not None:
-        return _Labelled(own, presence(concept.measure(said.exchanges), said.stratum))
+        return own, presence(concept.measure(said.exchanges), said.stratum)
     exchanges, positive, prompt = _examples(concept, said)
-    return _Labelled(_at_layers(reading.read(exchanges, layers).hidden, prompt, prompt), positive)
+    return _at_layers(reading.read(exchanges, layers).hidden, prompt, prompt), positive
 
 
 def _examples(concept: Concept, said: Said) -> tuple[list[Exchange], NDArray[np.bool_], Codes]:
@@ -221,36 +205,51 @@ def _examples(concept: Concept, said: Said) -> tuple[list[Exchange], NDArray[np.
     return exchanges, np.arange(len(behind)) < len(concept.positives), behind
 
 
-def _figures(
-    row: ConceptScore, texts: Texts, weights: Array, answers: Answers, draws: int, seed: int
-) -> dict[str, object]:
-    """What is measured of one concept at one layer, or why it is not."""
+@dataclass(frozen=True)
+class _Case:
+    """One concept at one layer."""
+
+    name: str
+    layer: int
+    texts: Texts
+    weights: Array
+    answers: Answers
+
+
+def _measured(case: _Case, draws: int, seed: int) -> ConceptScore:
+    """What there is to say of it before the others are known."""
+    weights, mixed = case.weights, case.weights != 0
+    row = ConceptScore(
+        name=case.name,
+        layer=case.layer,
+        positives=int((weights > 0).sum()),
+        negatives=int((weights < 0).sum()),
+        prompts=len(np.unique(case.texts.prompt[mixed])),
+    )
     if row.prompts < MIN_PROMPTS:
         few = f"texts with it and without it to {row.prompts} prompts, fewer than {MIN_PROMPTS}"
-        return {"reason": few}
-    mixed = weights != 0
-    places = held_out(texts, weights)[mixed]
-    about = (weights[mixed] > 0, texts.stratum[mixed], texts.prompt[mixed])
-    separates = grouped_auc(places, *about, seed)
+        return row.model_copy(update={"reason": few})
+    about = (weights[mixed] > 0, case.texts.stratum[mixed], case.texts.prompt[mixed])
+    separates = grouped_auc(held_out(case.texts, weights)[mixed], *about, seed)
+    row = row.model_copy(update={"separates": separates})
     if separates is None or separates.low <= 0.5:
         absent = "not there: its direction does not tell held-out texts with it from those without"
-        return {"separates": separates, "reason": absent}
-    own = along(texts, weights[:, None], answers)
+        return row.model_copy(update={"reason": absent})
+    own = along(case.texts, weights[:, None], case.answers)
     if len(own.score) < MIN_PROMPTS:
-        same = "the target is the same for all answers to all prompts but "
-        return {"separates": separates, "reason": f"{same}{len(own.score)}"}
-    random = list(along_random(texts, weights, answers, draws, seed))
-    return {
-        "separates": separates,
-        "slope": slope(coordinates(texts, weights, answers), answers, seed),
+        same = f"the target is the same for all answers to all prompts but {len(own.score)}"
+        return row.model_copy(update={"reason": same})
+    return row.model_copy(update=_figures(case, own, draws, seed))
+
+
+def _figures(case: _Case, own: Along, draws: int, seed: int) -> dict[str, object]:
+    """Scores and TCAV beside those of random concepts, slope and derivative."""
+    others = list(along_random(case.texts, case.weights, case.answers, draws, seed))
+    place = coordinates(case.texts, case.weights, case.answers)
+    found: dict[str, object] = {
+        "slope": slope(place, case.answers, seed),
         "derivative": mean_of(own.derivative[:, 0], seed),
-        **_against_random(own, random, seed),
     }
-
-
-def _against_random(own: Along, others: Sequence[Along], seed: int) -> dict[str, object]:
-    """Scores and TCAV beside those of random concepts."""
-    found: dict[str, object] = {}
     p = {}
     for name in ("score", "tcav"):
         mine = getattr(own, name)[:, 0]

@@ -69,6 +69,27 @@ def test_gradients_are_what_moving_the_states_of_the_response_does(pair: PolicyP
             assert derivative == pytest.approx(by_hand, rel=0.02, abs=0.02)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", fakes.ARCHITECTURES)
+def test_the_last_layer_is_what_the_head_reads(architecture: str) -> None:
+    policy = fakes.policy(fakes.model(architecture))
+    (sequence,) = encode_exchanges(PolicyPair(policy, policy), SAID[:1], "auto")
+    found = states_of(of_policy(policy), [sequence], LAYERS, 512)
+    ids = torch.tensor([[*sequence.prompt_ids, *sequence.response_ids]])
+    start = len(sequence.prompt_ids)
+    last = policy.body(input_ids=ids).last_hidden_state[0].detach().requires_grad_()
+    nats = policy.head(last).log_softmax(-1)[range(start - 1, ids.shape[1] - 1), ids[0, start:]]
+    nats.sum().backward()
+    assert last.grad is not None
+    by_hand = last.grad[start:].sum(0)
+    np.testing.assert_allclose(
+        found.gradient[0, 1], by_hand, atol=1e-3 * float(by_hand.abs().max())
+    )
+    np.testing.assert_allclose(found.hidden[0, 1], last[start:].mean(0).detach(), atol=1e-4)
+    assert found.values[0] == pytest.approx(nats.sum().item(), abs=1e-3)
+    assert found.gradient[0, 0].any()
+
+
 def test_over_a_policys_own_answers_the_mean_gradient_is_nought(pair: PolicyPair) -> None:
     """All second tokens behind one first token, by their probabilities: the policy sums to 1."""
     vocabulary = range(pair.aligned.model.config.vocab_size)
