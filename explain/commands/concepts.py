@@ -41,7 +41,8 @@ def concepts(
         "concepts": concepts,
         "allow_code": allow_code,
         "target": target,
-        "layers": layer or ("spread" if full else None),
+        "layers": layer or None,
+        "spread": full or None,
         "prompts": prompts,
         "seed": seed,
     }

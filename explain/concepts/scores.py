@@ -17,6 +17,8 @@ and the score at least `min_effect` away from 1/2.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +46,7 @@ Codes = NDArray[np.int64]
 MIN_PROMPTS = 8
 "With texts of both kinds; below, a direction has no held-out test worth the name"
 MIN_RANDOM = 999
-_ROUNDING = 1e-9
+_ROUNDING, _RIDGE = 1e-9, 1e-6
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ def score_concepts(
             measured.append(_measured(one, draws, by.seed))
             if measured[-1].score is not None:
                 here[name] = coordinates(one.texts, one.weights, answers)
-        rows += [row.model_copy(update=_nearest(row.name, here)) for row in measured]
+        beside = _beside(here, answers, by.seed)
+        rows += [row.model_copy(update=beside.get(row.name, {})) for row in measured]
         places |= {(layer, name): place for name, place in here.items()}
     return Scored(judged(rows, by.limits), states.values, places)
 
@@ -273,14 +276,34 @@ def slope(place: Array, answers: Answers, seed: int) -> Estimate | None:
     return from_sums(np.stack([place * y, place**2], axis=1), answers.prompt, ratio, seed=seed)
 
 
-def _nearest(name: str, places: Mapping[str, Array]) -> dict[str, object]:
-    """The other concept whose coordinates go most with those of this one, either way."""
-    others = {
-        other: float(np.corrcoef(places[name], place)[0, 1])
-        for other, place in places.items()
-        if name in places and other != name
-    }
-    if not others:
+def held_fixed(places: Array, answers: Answers, seed: int) -> list[Estimate | None]:
+    """Slopes on several coordinates at once, [answer, concept], within prompts."""
+    n, k = places.shape
+    y = centred(answers.values, answers.prompt)
+    products = (places[:, :, None] * places[:, None, :]).reshape(n, k * k)
+    columns = np.concatenate([products, places * y[:, None]], axis=1)
+
+    def slope_at(at: int, sums: Array) -> Array:
+        gram = sums[:, : k * k].reshape(-1, k, k) + _RIDGE * n * np.eye(k)
+        solved: Array = np.linalg.solve(gram, sums[:, k * k :, None])[:, at, 0]
+        return solved
+
+    return [from_sums(columns, answers.prompt, partial(slope_at, at), seed=seed) for at in range(k)]
+
+
+def _beside(places: Mapping[str, Array], answers: Answers, seed: int) -> dict[str, dict[str, Any]]:
+    """Of each concept: its slope with the others held fixed, and the one that goes most with it."""
+    if len(places) < 2:
         return {}
-    nearest = max(others, key=lambda other: abs(others[other]))
-    return {"nearest": nearest, "nearest_correlation": others[nearest]}
+    names, values = list(places), np.stack(list(places.values()), axis=1)
+    together: Array = np.atleast_2d(np.corrcoef(values.T))
+    others = np.abs(together - np.eye(len(names))).argmax(1)
+    slopes = held_fixed(values, answers, seed)
+    return {
+        name: {
+            "held_fixed": slopes[at],
+            "nearest": names[others[at]],
+            "nearest_correlation": float(together[at, others[at]]),
+        }
+        for at, name in enumerate(names)
+    }

@@ -6,8 +6,8 @@ from explain.words import printable
 from irl.records import ConceptScore, ConceptsReport, Estimate
 
 HEAD = (
-    "  layer   score, 95 % interval    random concepts   corrected p   slope    tells apart   TCAV "
-    "(random)             fired   concept"
+    "  layer   score, 95 % interval   random concepts   corrected p   slope   others held fixed"
+    "         tells apart   TCAV (random concepts)         fired   concept"
 )
 
 
@@ -46,18 +46,24 @@ def _line(row: ConceptScore) -> str:
         return f"  {row.layer:5}   not measured: {row.name}: {row.reason}{apart}"
     near = ""
     if row.nearest is not None and row.nearest_correlation is not None:
-        near = f"   (goes with {row.nearest}, {row.nearest_correlation:+.2f})"
+        near = f" (goes with {row.nearest}, {row.nearest_correlation:+.2f})"
+    tcav = f"{_value(row.tcav, '.2f')} ({_range(row.tcav_random)}, p {row.tcav_p:.3f})"
     return (
-        f"  {row.layer:5}   {_brief(row.score):20}    {_range(row.score_random):15}   "
-        f"{row.p_corrected:11.4f}   {row.slope.value if row.slope else 0.0:+6.2f}   "
-        f"{row.separates.value if row.separates else 0.0:11.2f}   "
-        f"{row.tcav.value if row.tcav else 0.0:4.2f} ({_range(row.tcav_random)}, p "
-        f"{row.tcav_p:.3f})   {'FIRED' if row.fired else '':5}   {row.name}{near}"
+        f"  {row.layer:5}   {_brief(row.score):20}   {_range(row.score_random):15}   "
+        f"{row.p_corrected:11.4f}   {_value(row.slope, '+.2f'):>5}   "
+        f"{_brief(row.held_fixed, '+.2f'):23}   {_value(row.separates, '.2f'):>11}   {tcav:28}   "
+        f"{'FIRED' if row.fired else '':5}   {row.name}{near}"
     )
 
 
-def _brief(estimate: Estimate) -> str:
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
+def _brief(estimate: Estimate | None, form: str = ".2f") -> str:
+    if estimate is None:
+        return "–"
+    return f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
+
+
+def _value(estimate: Estimate | None, form: str) -> str:
+    return "–" if estimate is None else f"{estimate.value:{form}}"
 
 
 def _range(pair: tuple[float, float]) -> str:

@@ -8,7 +8,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -48,8 +48,10 @@ class ConceptSettings(Settings):
     "run the Python functions that it names"
     target: str = LOG_RATIO
     "log-ratio, or the folder of a run that stored a transformer reward"
-    layers: tuple[int, ...] | Literal["middle", "spread"] = "middle"
-    "numbers from 1 on; spread: up to four, the last among them"
+    layers: tuple[int, ...] = ()
+    "numbers from 1 on; none: the middle one"
+    spread: bool = False
+    "instead: up to four layers, the last among them"
     prompts: int = Field(100, ge=1)
     answers: int = Field(8, ge=2)
     "of each policy to each prompt, at most"
@@ -65,14 +67,12 @@ class ConceptSettings(Settings):
         Raises:
             InputError: it has no such layer.
         """
-        if self.layers == "middle":
-            return ((layers + 1) // 2,)
-        if self.layers == "spread":
+        if self.spread:
             steps = min(layers, SPREAD_LAYERS)
             return tuple(-(-layers * step // steps) for step in range(1, steps + 1))
         if odd := [layer for layer in self.layers if not 1 <= layer <= layers]:
             raise InputError(f"There is no layer {odd[0]}; the model has layers 1 to {layers}.")
-        return tuple(dict.fromkeys(self.layers))
+        return tuple(dict.fromkeys(self.layers)) or ((layers + 1) // 2,)
 
 
 @dataclass(frozen=True)
@@ -235,8 +235,8 @@ TABLE = pa.schema(
 def _caveats(settings: ConceptSettings) -> list[Caveat]:
     found = {
         "goes-with-is-not-paid": "A concept that fires goes with the target in the answers that "
-        "were given. Another one that goes along with it may be what is paid; `nearest` names the "
-        "closest of those that were asked for.",
+        "were given. Another one that goes along with it may be what is paid: `nearest` names the "
+        "closest of those that were asked for, `held_fixed` is the slope without them.",
         "states-of-these-models": "A direction is one of these models' hidden states at one layer. "
         "A concept that is not there may be held in another layer, or not as a direction.",
         "some-answers": f"{settings.prompts} prompts at most were drawn at random, and "

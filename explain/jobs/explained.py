@@ -38,14 +38,17 @@ def pair_settings(run: Path) -> ScoreSettings:
     """The pair of a run, and how it was read.
 
     Raises:
-        RunError: the run is unfinished, or its settings name no pair.
+        RunError: the run is unfinished, its settings name no pair, or it kept no answers.
     """
     if not (run / "manifest.json").is_file():
         raise RunError(f"The run {run} is not finished; the same command that began it goes on.")
     try:
-        return ScoreSettings.checked(settings_of_pair(run))
+        found = ScoreSettings.checked(settings_of_pair(run))
     except (OSError, yaml.YAMLError, AttributeError, InputError) as error:
         raise RunError(f"The run {run} names no pair that could be explained ({error}).") from None
+    if not (run / "responses.parquet").is_file():
+        raise RunError(f"The run {run} kept no answers (responses.parquet); audit its pair again.")
+    return found
 
 
 def some_answers(run: Path, prompts: int, seed: int, prompts_file: str | None) -> Explained:

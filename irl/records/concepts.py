@@ -37,6 +37,8 @@ class ConceptScore(Record):
     "between these lie 95 % of the scores of random concepts"
     slope: Estimate | None = None
     "of the target, in its unit per standard deviation of the coordinate within prompts"
+    held_fixed: Estimate | None = None
+    "the slope with the coordinates of all other concepts measured at this layer held fixed"
     p_value: float | None = None
     "the larger of two: by sign flips of prompts, and by random concepts"
     p_corrected: float | None = None

@@ -13,6 +13,7 @@ from explain.concepts.scores import (
     Concept,
     Measuring,
     Said,
+    held_fixed,
     holm,
     presence,
     random_concepts,
@@ -150,6 +151,16 @@ def test_presence_is_any_of_it_or_where_all_have_some_more_than_the_median():
     assert (presence(counts, STRATUM) == (counts > 0)).all()
     words = np.tile([5.0, 9, 7, 8, 6, 4], 2 * PROMPTS)
     assert (presence(words, STRATUM) == (words > 6.5)).all()
+
+
+def test_a_slope_with_others_held_fixed_is_that_of_a_regression_on_all():
+    rng = np.random.default_rng(2)
+    _, answers, _ = world()
+    places = rng.normal(size=(N, 3)) @ np.array([[1, 0.8, 0], [0, 0.6, 0], [0, 0, 1.0]])
+    places -= np.array([places[p == PROMPT].mean(0) for p in PROMPT])
+    paid = replace(answers, values=2 * places[:, 0] - places[:, 2] + PROMPT)
+    found = [one.value for one in held_fixed(places, paid, 0) if one]
+    np.testing.assert_allclose(found, [2, 0, -1], atol=1e-3)
 
 
 def reading(texts: Texts, answers: Answers) -> Reading:

@@ -118,7 +118,7 @@ def test_a_stored_reward_model_is_a_target_and_a_reward_of_words_is_none(
 def test_layers_are_in_the_middle_spread_out_or_as_asked() -> None:
     by = ConceptSettings(run="r")
     assert [by.chosen(layers) for layers in (1, 2, 4, 7)] == [(1,), (1,), (2,), (4,)]
-    spread = ConceptSettings(run="r", layers="spread")
+    spread = ConceptSettings(run="r", spread=True)
     assert [spread.chosen(n) for n in (1, 2, 4, 30)] == [
         (1,),
         (1, 2),
@@ -141,6 +141,12 @@ def test_what_cannot_be_done_is_said_in_a_sentence(run: Path, tmp_path: Path) ->
     long.write_text(json.dumps([{"name": "long", "kind": "examples", "positives": texts}]))
     refused = irl("concepts", "--run", run, "--concepts", long, "--out", tmp_path / "b")
     assert_refused(refused, "tokens long", "shorten it")
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for name in ("config.yaml", "manifest.json"):
+        (bare / name).write_bytes((run / name).read_bytes())
+    for command in ("concepts", "attribute"):
+        assert_refused(irl(command, "--run", bare), "kept no answers")
     (tmp_path / "unfinished").mkdir()
     (tmp_path / "unfinished" / "config.yaml").write_text("settings: {}\n")
     with pytest.raises(RunError, match="not finished"):
