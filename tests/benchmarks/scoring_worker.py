@@ -53,9 +53,8 @@ def scorer(
 def main(way: str, shape: str, layout: str, n_responses: str, longest: str) -> None:
     """Score whenever a line comes in."""
     threads = keep_to_cores()
-    models = [random_model(shape, seed) for seed in (0, 1)]
-    if way == "bfloat16":
-        models = [model.to(torch.bfloat16) for model in models]
+    dtype = torch.bfloat16 if way == "bfloat16" else torch.float32
+    models = [random_model(shape, seed).to(dtype) for seed in (0, 1)]
     told = sequences(layout, int(n_responses), models[0].config.vocab_size, int(longest))
     score = scorer(way, models, told)
     for _ in sys.stdin:

@@ -22,9 +22,9 @@ from irl.tensors import TokenSequence
 from tests.benchmarks.plain_scoring import BATCH
 
 
-def _pythia(hidden: int, layers: int, heads: int) -> PretrainedConfig:
+def _pythia(hidden: int, layers: int, heads: int, pieces: int = 50304) -> PretrainedConfig:
     return GPTNeoXConfig(
-        vocab_size=50304,
+        vocab_size=pieces,
         hidden_size=hidden,
         intermediate_size=4 * hidden,
         num_hidden_layers=layers,
@@ -52,7 +52,7 @@ def config(shape: str) -> PretrainedConfig:
                 tie_word_embeddings=True,
             )
         case "tiny":
-            return _pythia(64, 2, 4)
+            return _pythia(64, 2, 4, pieces=4000)
     raise ValueError(shape)
 
 
