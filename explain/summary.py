@@ -77,8 +77,12 @@ def _figures(report: AuditReport) -> Iterator[str]:
         yield f"                   {estimate(drift.token_kl_nats, 4)} nats per token"
     if report.contexts is not None and report.contexts.contexts:
         yield f"Contexts           {told_contexts(report.contexts)}"
-    if report.explanations is not None:
-        yield f"Probes             {report.explanations.probes.n_fired} fired"
+    parts = report.explanations
+    if parts is not None and parts.probes is not None:
+        yield f"Probes             {parts.probes.n_fired} fired"
+    if parts is not None and parts.concepts is not None:
+        fired = dict.fromkeys(row.name for row in parts.concepts.concepts if row.fired)
+        yield f"Concepts           {len(fired)} fired{': ' if fired else ''}{', '.join(fired)}"
 
 
 def _agreement(row: Accuracy) -> Iterator[str]:

@@ -21,6 +21,7 @@ def contexts(text: str) -> dict[str, Any]:
 def explanations(text: str) -> dict[str, Any]:
     return {
         "attribution": attribution(text),
+        "concepts": concepts(text),
         "probes": probes(text),
         "segments": segments(text),
         "one_token": one_token(text),
@@ -39,6 +40,22 @@ def attribution(text: str) -> dict[str, Any]:
     return _run("irl.attribution/1", text) | {
         **{"target": text, "by": text, "tolerance": 0.01, "target_sd": 1.0, "methods": [method]},
         "agreements": [{"a": text, "b": text, "spearman": interval()}],
+        **{"caveats": _caveats(text), "timings_seconds": {text: 1.0}, "peak_memory_bytes": 1},
+    }
+
+
+def concepts(text: str) -> dict[str, Any]:
+    about = {"name": text, "layer": 2, "positives": 40, "negatives": 40, "prompts": 12}
+    measured = about | {
+        **{"separates": interval(0.9375), "score": interval(0.3125), "score_random": (0.45, 0.55)},
+        **{"slope": interval(-0.6875), "held_fixed": None, "p_value": 0.001, "p_corrected": 0.004},
+        **{"tcav": interval(0.5625), "tcav_random": (0.4, 0.6), "tcav_p": 0.3},
+        **{"derivative": interval(), "nearest": text, "nearest_correlation": 0.25, "fired": True},
+    }
+    return _run("irl.concepts/1", text) | {
+        **{"target": text, "unit": text, "n_prompts": 12, "n_answers": 96, "layers": [2]},
+        **{"of_layers": 3, "random_concepts": 99, "limits": {"min_effect": 0.1, "nominal": 0.05}},
+        "concepts": [measured, about | {"reason": text}],
         **{"caveats": _caveats(text), "timings_seconds": {text: 1.0}, "peak_memory_bytes": 1},
     }
 
