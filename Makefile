@@ -54,6 +54,8 @@ test-all: install
 
 bench: install
 	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks.scoring
+	$(BIN)/python -m tests.benchmarks.linear
 
 results: install
 	@for recipe in docs/recipes/*.yaml; do \

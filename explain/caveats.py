@@ -71,17 +71,19 @@ def _input_facts(
     if not settings.full:
         yield (
             "not-measured-explanations",
-            "Attributions, probes, concepts and answers of one token were not asked for; "
-            "`irl audit --full` measures them.",
+            "Attributions, concepts, probes, credit of segments and answers of one token were not "
+            "asked for; `irl audit --full` measures them.",
         )
 
 
 def _pair_facts(sampled: Sampled, pair: PolicyPair) -> Iterator[tuple[str, str]]:
     dtype = pair.aligned.checkpoint.dtype
     if dtype != "float32":
+        off = pair.aligned.path.precision_nats
+        measured = "" if off is None else f", here by {off:.2g} nats per response on average"
         yield (
             "low-precision",
-            f"The weights were loaded as {dtype}: small log-ratios drown in rounding; "
+            f"The weights were loaded as {dtype}: small log-ratios drown in rounding{measured}; "
             "`irl doctor` prints the noise floor.",
         )
     ours, theirs = (side.tokenizer.chat_template for side in (pair.aligned, pair.reference))

@@ -1,16 +1,12 @@
 """The audit in a terminal: a screenful, verdict first."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from explain.aspect_words import MEANING, aspect_warning, not_priced
 from explain.context_words import told_contexts
-from explain.probes.told import probe_summary
 from explain.report import estimate, found_in_words
-from explain.segment_words import segments_summary
 from explain.series_page import weights_of
 from explain.words import printable
-from irl.errors import RunError
 from irl.records import (
     Accuracy,
     Aspect,
@@ -20,14 +16,11 @@ from irl.records import (
     Estimate,
     OneTokenAnswer,
     OneTokenReport,
-    ProbesReport,
     Recovery,
     RecoveryReport,
-    SegmentsReport,
     SeriesReport,
     WordsVerdict,
 )
-from irl.runs import read_record, read_run
 
 TERMS_SHOWN = 10
 ASPECTS_SHOWN = 3
@@ -37,32 +30,6 @@ TEXT_SHOWN = 160
 def summary(report: AuditReport) -> str:
     """Plain text; characters that a terminal would act on are escaped."""
     return "\n".join(printable(line) for line in _lines(report))
-
-
-def shown(path: Path) -> str:
-    """A run in words: its summary where it has one, else its manifest.
-
-    Raises:
-        RunError: it is unfinished or broken.
-    """
-    run = read_run(path)
-    if run.manifest is None:
-        raise RunError(f"The run {path} is {run.state}; repeat its command to finish it.")
-    match run.manifest.command:
-        case "audit":
-            return summary(read_record(path / "report.json", AuditReport))
-        case "attribute":
-            return attribution_summary(read_record(path / "attribution.json", AttributionReport))
-        case "drift":
-            return series_summary(read_record(path / "series.json", SeriesReport))
-        case "probe":
-            return probe_summary(read_record(path / "probes.json", ProbesReport))
-        case "segments":
-            return segments_summary(read_record(path / "segments.json", SegmentsReport))
-        case "tokens":
-            return tokens_summary(read_record(path / "one_token.json", OneTokenReport))
-        case _:
-            return run.manifest.model_dump_json(indent=1)
 
 
 def _lines(report: AuditReport) -> Iterator[str]:
@@ -110,8 +77,12 @@ def _figures(report: AuditReport) -> Iterator[str]:
         yield f"                   {estimate(drift.token_kl_nats, 4)} nats per token"
     if report.contexts is not None and report.contexts.contexts:
         yield f"Contexts           {told_contexts(report.contexts)}"
-    if report.explanations is not None:
-        yield f"Probes             {report.explanations.probes.n_fired} fired"
+    parts = report.explanations
+    if parts is not None and parts.probes is not None:
+        yield f"Probes             {parts.probes.n_fired} fired"
+    if parts is not None and parts.concepts is not None:
+        fired = dict.fromkeys(row.name for row in parts.concepts.concepts if row.fired)
+        yield f"Concepts           {len(fired)} fired{': ' if fired else ''}{', '.join(fired)}"
 
 
 def _agreement(row: Accuracy) -> Iterator[str]:

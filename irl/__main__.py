@@ -249,7 +249,7 @@ def runs_list(root: Annotated[Path | None, typer.Option(help="Where runs lie.")]
 @runs_app.command("show")
 def runs_show(run: Annotated[str, typer.Argument(help="Path, run id or its beginning.")]) -> None:
     """Show a run: its summary if it is an audit, else its manifest."""
-    from explain.summary import shown
+    from explain.shown import shown
     from irl.runs import find_run
 
     typer.echo(shown(find_run(run)))

@@ -21,7 +21,7 @@ from torch import Tensor
 from irl.tensors import Hidden, Logits, Nats, Targets
 
 Head = Callable[[Hidden], Logits]
-CHUNK_POSITIONS = 256
+CHUNK_POSITIONS = 64
 STREAMED_POSITIONS = 1024
 SLICE_PIECES = 2048
 

@@ -143,7 +143,7 @@ class _Reader:
     def of(cls, bodies: Sequence[nn.Module], tokenizer: Tokenizer, chat: Chat) -> "_Reader":
         pieces = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in NEUTRAL]
         neutral = dict.fromkeys(int(piece[0]) for piece in pieces if piece)
-        return cls(tuple(map(_embedder, bodies)), tokenizer, chat, tuple(neutral))
+        return cls(tuple(map(embedder_of, bodies)), tokenizer, chat, tuple(neutral))
 
     def embedded(self, scalar: nn.Module, exchange: Exchange, sequence: TokenSequence) -> Embedded:
         """An exchange and the scalar of it."""
@@ -209,7 +209,12 @@ def _dtype(body: nn.Module) -> torch.dtype:
     return next(body.parameters()).dtype
 
 
-def _embedder(body: nn.Module) -> nn.Module:
+def embedder_of(body: nn.Module) -> nn.Module:
+    """What turns token ids into the embeddings that a body reads.
+
+    Raises:
+        PolicyError: the architecture does not show it.
+    """
     embedder = getattr(body, "get_input_embeddings", lambda: None)()
     if not isinstance(embedder, nn.Module):
         raise PolicyError("This architecture shows no input embeddings; gradients cannot start.")

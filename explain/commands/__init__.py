@@ -5,11 +5,18 @@ from typing import Final
 
 from explain.commands.aspects import aspects
 from explain.commands.attribute import attribute
+from explain.commands.concepts import concepts
 from explain.commands.drift import drift
 from explain.commands.probe import probe
 from explain.commands.segments import segments
 from explain.commands.tokens import tokens
 
 COMMANDS: Final[tuple[Callable[..., None], ...]] = (
-    *(aspects, attribute, drift, probe, segments, tokens),
+    aspects,
+    attribute,
+    concepts,
+    drift,
+    probe,
+    segments,
+    tokens,
 )

@@ -21,7 +21,7 @@ from explain.context_prices import context_prices
 from explain.context_words import context_caveats, matter
 from explain.exchange import Exchange
 from explain.jobs.aspects import aspects_table, declared_aspects, price_answers
-from explain.jobs.full import Audited, explanations
+from explain.jobs.full import Audited, with_explanations
 from explain.report import render_run
 from explain.terms import Said, changed_terms, paid_terms, price_per_word
 from irl.config import AuditSettings
@@ -124,7 +124,7 @@ def run_audit(
         write_recovered(run, sampled.answers, term_fit, settings)
     if settings.full:
         audited = Audited(run, pair, settings, prompts, labels, report.terms, clock, progress)
-        report = report.model_copy(update={"explanations": explanations(audited)})
+        report = with_explanations(report, audited)
     update = {
         "gate": apply_gate(rules, report.model_dump(mode="json", by_alias=True)),
         "timings_seconds": dict(clock.seconds),

@@ -1,5 +1,6 @@
 """Answers of a finished run as exchanges, to be explained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ from explain.jobs.probe_settings import settings_of_pair
 from explain.targets import Exchange
 from irl.config import ScoreSettings
 from irl.data import read_prompts, stored_prompt
+from irl.engine.local import SIDES
 from irl.errors import InputError, RunError
 
 _COLUMNS = ["response_id", "prompt_id", "prompt", "response", "source", "log_ratio_nats"]
+_Sides = dict[str, list[dict[str, Any]]]
+"The answers of each policy to one prompt"
 
 
 @dataclass(frozen=True)
 class Explained:
-    """Some answers of a run, one of each policy to every chosen prompt."""
+    """Some answers of a run, those to a prompt one after the other, the aligned policy's first."""
 
     response_ids: list[str]
     exchanges: list[Exchange]
@@ -34,14 +38,17 @@ def pair_settings(run: Path) -> ScoreSettings:
     """The pair of a run, and how it was read.
 
     Raises:
-        RunError: the run is unfinished, or its settings name no pair.
+        RunError: the run is unfinished, its settings name no pair, or it kept no answers.
     """
     if not (run / "manifest.json").is_file():
         raise RunError(f"The run {run} is not finished; the same command that began it goes on.")
     try:
-        return ScoreSettings.checked(settings_of_pair(run))
+        found = ScoreSettings.checked(settings_of_pair(run))
     except (OSError, yaml.YAMLError, AttributeError, InputError) as error:
         raise RunError(f"The run {run} names no pair that could be explained ({error}).") from None
+    if not (run / "responses.parquet").is_file():
+        raise RunError(f"The run {run} kept no answers (responses.parquet); audit its pair again.")
+    return found
 
 
 def some_answers(run: Path, prompts: int, seed: int, prompts_file: str | None) -> Explained:
@@ -57,36 +64,53 @@ def some_answers(run: Path, prompts: int, seed: int, prompts_file: str | None) -
         RunError: the table is missing or damaged.
         InputError: no prompt was answered by both policies.
     """
+    rng = np.random.default_rng(seed)
+    chosen = _answered_by_both(run, prompts, rng)
+    picked = [
+        [sides[side][int(rng.integers(len(sides[side])))] for side in SIDES] for sides in chosen
+    ]
+    return _explained(picked, prompts_file)
+
+
+def all_answers(
+    run: Path, prompts: int, answers: int, seed: int, prompts_file: str | None
+) -> Explained:
+    """The first so many answers of each policy to prompts drawn at random; else as above."""
+    chosen = _answered_by_both(run, prompts, np.random.default_rng(seed))
+    picked = [[row for side in SIDES for row in sides[side][:answers]] for sides in chosen]
+    return _explained(picked, prompts_file)
+
+
+def _answered_by_both(run: Path, prompts: int, rng: np.random.Generator) -> list[_Sides]:
     try:
         rows = pq.read_table(run / "responses.parquet", columns=_COLUMNS).to_pylist()
     except (OSError, KeyError, pa.ArrowException) as error:
         raise RunError(f"The answers of {run} cannot be read ({error}).") from None
-    by_prompt: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    by_prompt: dict[str, _Sides] = {}
     for row in rows:
         by_prompt.setdefault(row["prompt_id"], {}).setdefault(row["source"], []).append(row)
-    both = [sides for sides in by_prompt.values() if {"aligned", "reference"} <= sides.keys()]
+    both = [sides for sides in by_prompt.values() if set(SIDES) <= sides.keys()]
     if not both:
         raise InputError(f"No prompt of {run} was answered by both policies.")
-    rng = np.random.default_rng(seed)
-    chosen = [both[at] for at in rng.permutation(len(both))[:prompts]]
-    picked = [
-        sides[side][int(rng.integers(len(sides[side])))]
-        for sides in chosen
-        for side in ("aligned", "reference")
-    ]
+    return [both[at] for at in rng.permutation(len(both))[:prompts]]
+
+
+def _explained(picked: Sequence[Sequence[dict[str, Any]]], prompts_file: str | None) -> Explained:
+    """Rows by prompt as exchanges."""
     types = prompt_types(prompts_file)
+    rows = [row for one in picked for row in one]
     return Explained(
-        [row["response_id"] for row in picked],
+        [row["response_id"] for row in rows],
         [
             Exchange(
                 stored_prompt(row["prompt"], row["prompt_id"]),
                 row["response"],
                 types.get(row["prompt_id"]),
             )
-            for row in picked
+            for row in rows
         ],
-        [row["source"] for row in picked],
-        np.repeat(np.arange(len(chosen)), 2),
+        [row["source"] for row in rows],
+        np.repeat(np.arange(len(picked)), [len(one) for one in picked]),
     )
 
 

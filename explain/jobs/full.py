@@ -1,32 +1,46 @@
 """What `irl audit --full` adds to an audit: the other explanations, of the same answers.
 
 Each part is the core of the command of its name, with that command's defaults. A part that is
-finished is kept if the audit is interrupted.
+finished is kept if the audit is interrupted; one that a pair does not allow is left out, and the
+reason stands among the caveats.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from explain.concepts.states import read_log_ratio
 from explain.jobs.attribution import ATTRIBUTION, EVERY, AttributeSettings, attribute_answers
+from explain.jobs.concepts import CONCEPTS, ConceptSettings, concept_answers, declared_concepts
 from explain.jobs.one_token import ONE_TOKEN_FILE, everywhere, token_answers
 from explain.jobs.one_token_scores import TokensSettings
 from explain.jobs.probe import PROBES, Probing, answers_of_run, probe_answers
 from explain.jobs.probe_settings import ProbeSettings
+from explain.jobs.segment_credit import (
+    SEGMENTS_FILE,
+    SegmentSettings,
+    credit_answers,
+    read_said,
+)
 from explain.probes.declared import read_probes
 from explain.targets import log_ratio
 from irl.config import AuditSettings, ScoreSettings
 from irl.data import LabelledResponse, PromptRow, Table
 from irl.engine.shards import Progress
+from irl.errors import IrlError
 from irl.jobs.clock import Clock
 from irl.jobs.scoring import asked_of
 from irl.policies.pair import PolicyPair
 from irl.records import (
     AttributionReport,
+    AuditReport,
+    Caveat,
+    ConceptsReport,
     Explanations,
     OneTokenReport,
     ProbesReport,
     Record,
+    SegmentsReport,
     Term,
 )
 from irl.runs import RunFolder, read_record
@@ -53,24 +67,41 @@ class Audited:
         held = self.settings.model_dump(mode="json")
         return {key: held[key] for key in ScoreSettings.model_fields}
 
-    def kept(self, file: str, kind: type[Kind], make: Callable[[], Kind]) -> Kind:
-        """A part that is there whole, or made now."""
-        path = self.run.path / file
-        with self.clock.stage(path.stem):
-            return read_record(path, kind) if path.is_file() else make()
-
     def folder(self, command: str) -> RunFolder:
         """The audit's folder, for a part with its own command."""
         return replace(self.run, command=command)
 
 
-def explanations(of: Audited) -> Explanations:
-    """Every part, one after the other."""
-    return Explanations(
-        attribution=of.kept(ATTRIBUTION, AttributionReport, lambda: _attributed(of)),
-        probes=of.kept(PROBES, ProbesReport, lambda: _probed(of)),
-        one_token=of.kept(ONE_TOKEN_FILE, OneTokenReport, lambda: _one_token(of)),
+def with_explanations(report: AuditReport, audited: Audited) -> AuditReport:
+    """The report with every part that could be measured."""
+    found, missing = explained(audited)
+    verdict = report.verdict
+    verdict = verdict.model_copy(update={"caveats": [*verdict.caveats, *missing]})
+    return report.model_copy(update={"explanations": found, "verdict": verdict})
+
+
+def explained(audited: Audited) -> tuple[Explanations, list[Caveat]]:
+    """Every part, one after the other, and why some could not be measured."""
+    missing: list[Caveat] = []
+
+    def part(file: str, kind: type[Kind], make: Callable[[Audited], Kind]) -> Kind | None:
+        path = audited.run.path / file
+        with audited.clock.stage(path.stem):
+            try:
+                return read_record(path, kind) if path.is_file() else make(audited)
+            except IrlError as error:
+                code = f"not-measured-{path.stem.replace('_', '-')}"
+                missing.append(Caveat(code=code, text=str(error)))
+                return None
+
+    found = Explanations(
+        attribution=part(ATTRIBUTION, AttributionReport, _attributed),
+        concepts=part(CONCEPTS, ConceptsReport, _concepts),
+        probes=part(PROBES, ProbesReport, _probed),
+        segments=part(SEGMENTS_FILE, SegmentsReport, _credited),
+        one_token=part(ONE_TOKEN_FILE, OneTokenReport, _one_token),
     )
+    return found, missing
 
 
 def _attributed(of: Audited) -> AttributionReport:
@@ -80,12 +111,26 @@ def _attributed(of: Audited) -> AttributionReport:
     return attribute_answers(folder, settings, of.pair, of.settings, Clock(), of.progress)
 
 
+def _concepts(of: Audited) -> ConceptsReport:
+    asked = {"run": str(of.run.path), "spread": True, "seed": of.settings.seed}
+    settings = ConceptSettings.checked(asked)
+    declared = declared_concepts(None, allow_code=False)
+    reading = read_log_ratio(of.pair, of.settings.chat, settings.token_budget)
+    folder = of.folder("concepts")
+    return concept_answers(folder, settings, declared, reading, of.settings, Clock())
+
+
 def _probed(of: Audited) -> ProbesReport:
     settings = ProbeSettings.checked({**of.shared, "run": str(of.run.path)})
     target = log_ratio(of.pair, settings.sampling, settings.chat)
     probing = Probing(of.pair, target, read_probes(None), of.labels)
     ground = answers_of_run(of.run.path, settings)
     return probe_answers(of.folder("probe"), settings, probing, ground)
+
+
+def _credited(of: Audited) -> SegmentsReport:
+    settings = SegmentSettings.checked({"run": str(of.run.path), "seed": of.settings.seed})
+    return credit_answers(of.folder("segments"), settings, read_said(of.run.path), of.run.run_id)
 
 
 def _one_token(of: Audited) -> OneTokenReport:

@@ -17,9 +17,9 @@ from explain.jobs.probe_settings import LOG_RATIO, ProbeSettings
 from explain.probes.declared import Probes, read_probes
 from explain.probes.evidence import Ground, Measuring
 from explain.probes.likelihood import fitting, reference_nats
-from explain.probes.resampling import Array
 from explain.probes.suite import Found, edited_table, run_probes
 from explain.probes.two_by_two import Labelled
+from explain.resampling import Array
 from explain.targets import Exchange, Target, log_ratio, reward
 from irl.bootstrap import codes
 from irl.data import LabelledResponse, Table

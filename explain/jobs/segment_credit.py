@@ -34,6 +34,7 @@ from irl.runs import (
     versions,
 )
 
+SEGMENTS_FILE: Final = "segments.json"
 PLACES: Final = 6
 "From the next one on, segments are averaged together"
 ROUNDING_NATS: Final = 1e-6
@@ -109,27 +110,42 @@ def run_segments(
     inputs = {name: file_sha256(source / name) for name in names}
     run = open_run("segments", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
-        kept = read_record(run.path / "segments.json", SegmentsReport)
+        kept = read_record(run.path / SEGMENTS_FILE, SegmentsReport)
         return SegmentsRun(run, kept, was_finished=True)
+    report = credit_answers(run, settings, said, manifest.run_id)
+    run.finish({"responses": report.responses, "segments": report.segments})
+    return SegmentsRun(run, report, was_finished=False)
+
+
+def credit_answers(
+    run: RunFolder, settings: SegmentSettings, said: Sequence["Said"], of_run: str
+) -> SegmentsReport:
+    """Cut answers and write what their segments gain; segments.json comes last.
+
+    Args:
+        run: where segments.parquet and segments.json go.
+        settings: where segments begin, and the folder that the answers are of.
+        said: the answers.
+        of_run: the id of their run.
+    """
     credited = Credited.of(said, settings)
     report = SegmentsReport(
         schema="irl.segments/1",
         run_id=run.run_id,
-        of_run=manifest.run_id,
+        of_run=of_run,
         created=now(),
         versions=versions(),
-        settings=run.settings,
+        settings=settings.model_dump(mode="json"),
         by=settings.by,
         responses=len(said),
         segments=sum(map(len, credited.segments)),
-        largest_gap_nats=credited.largest_gap_nats(source),
+        largest_gap_nats=credited.largest_gap_nats(settings.run),
         groups=list(credited.groups()),
         caveats=_caveats(said),
     )
     run.write_table("segments.parquet", credited.table())
-    run.write_text("segments.json", report.to_json())
-    run.finish({"responses": report.responses, "segments": report.segments})
-    return SegmentsRun(run, report, was_finished=False)
+    run.write_text(SEGMENTS_FILE, report.to_json())
+    return report
 
 
 @dataclass(frozen=True)
@@ -205,7 +221,7 @@ class Credited:
         """Prompt number of each response."""
         return codes([one.prompt_id for one in self.said])
 
-    def largest_gap_nats(self, run: Path) -> float:
+    def largest_gap_nats(self, run: str) -> float:
         """How far the segments of a response are from its log-ratio at most.
 
         Raises:

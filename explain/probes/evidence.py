@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explain.probes.likelihood import Judge, Likelihood
-from explain.probes.resampling import Array, Codes, flipped, gap_of, mean_of, means, permuted
+from explain.resampling import Array, Codes, flipped, gap_of, mean_of, means, permuted
 from explain.targets import Exchange, Target
 from irl.records import Estimate, ProbeFinding, ProbeLimits
 from irl.within import spread

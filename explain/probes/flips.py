@@ -16,7 +16,7 @@ import numpy as np
 from explain.probes.declared import Flips
 from explain.probes.edits import replaced_words
 from explain.probes.evidence import Ground, Measuring
-from explain.probes.resampling import Array
+from explain.resampling import Array
 from explain.targets import Exchange, Target
 from irl.records import Flip, FlipSearch
 from irl.rewards.conditions import TypedPrompt

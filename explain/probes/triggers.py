@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from explain.probes.declared import Triggers
 from explain.probes.edits import without_words
 from explain.probes.evidence import MIN_PROMPTS, Ground, Measuring
-from explain.probes.resampling import Array, flipped, gap_of, mean_of
+from explain.resampling import Array, flipped, gap_of, mean_of
 from explain.targets import Exchange
 from irl.data import Prompt
 from irl.records import Estimate, TriggerFinding, TriggerSearch

@@ -32,7 +32,7 @@ from explain.probes.evidence import (
     off,
     units_of,
 )
-from explain.probes.resampling import Array, flipped, mean_of, means
+from explain.resampling import Array, flipped, mean_of, means
 from explain.targets import Exchange
 from irl.bootstrap import share
 from irl.evaluation.accuracy import Labels, couples, preference, wins

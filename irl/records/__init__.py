@@ -26,6 +26,7 @@ from irl.records.audit import (
     Verdict,
 )
 from irl.records.base import Caveat, Checkpoint, Estimate, Record
+from irl.records.concepts import ConceptLimits, ConceptScore, ConceptsReport
 from irl.records.contexts import ContextPrice, Contexts
 from irl.records.explanations import Explanations
 from irl.records.one_token import LeftOut, OneTokenAnswer, OneTokenReport
@@ -60,6 +61,9 @@ __all__ = [
     "ChangedTerm",
     "Check",
     "Checkpoint",
+    "ConceptLimits",
+    "ConceptScore",
+    "ConceptsReport",
     "ContextPrice",
     "Contexts",
     "Drift",

@@ -2,13 +2,17 @@
 
 from irl.records.attribution import AttributionReport
 from irl.records.base import Record
+from irl.records.concepts import ConceptsReport
 from irl.records.one_token import OneTokenReport
 from irl.records.probes import ProbesReport
+from irl.records.segments import SegmentsReport
 
 
 class Explanations(Record):
-    """Each as its own command writes it."""
+    """Each as its own command writes it; None where the pair does not allow it."""
 
-    attribution: AttributionReport
-    probes: ProbesReport
-    one_token: OneTokenReport
+    attribution: AttributionReport | None
+    concepts: ConceptsReport | None
+    probes: ProbesReport | None
+    segments: SegmentsReport | None
+    one_token: OneTokenReport | None

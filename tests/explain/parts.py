@@ -19,7 +19,13 @@ def contexts(text: str) -> dict[str, Any]:
 
 
 def explanations(text: str) -> dict[str, Any]:
-    return {"attribution": attribution(text), "probes": probes(text), "one_token": one_token(text)}
+    return {
+        "attribution": attribution(text),
+        "concepts": concepts(text),
+        "probes": probes(text),
+        "segments": segments(text),
+        "one_token": one_token(text),
+    }
 
 
 def attribution(text: str) -> dict[str, Any]:
@@ -34,6 +40,22 @@ def attribution(text: str) -> dict[str, Any]:
     return _run("irl.attribution/1", text) | {
         **{"target": text, "by": text, "tolerance": 0.01, "target_sd": 1.0, "methods": [method]},
         "agreements": [{"a": text, "b": text, "spearman": interval()}],
+        **{"caveats": _caveats(text), "timings_seconds": {text: 1.0}, "peak_memory_bytes": 1},
+    }
+
+
+def concepts(text: str) -> dict[str, Any]:
+    about = {"name": text, "layer": 2, "positives": 40, "negatives": 40, "prompts": 12}
+    measured = about | {
+        **{"separates": interval(0.9375), "score": interval(0.3125), "score_random": (0.45, 0.55)},
+        **{"slope": interval(-0.6875), "held_fixed": None, "p_value": 0.001, "p_corrected": 0.004},
+        **{"tcav": interval(0.5625), "tcav_random": (0.4, 0.6), "tcav_p": 0.3},
+        **{"derivative": interval(), "nearest": text, "nearest_correlation": 0.25, "fired": True},
+    }
+    return _run("irl.concepts/1", text) | {
+        **{"target": text, "unit": text, "n_prompts": 12, "n_answers": 96, "layers": [2]},
+        **{"of_layers": 3, "random_concepts": 99, "limits": {"min_effect": 0.1, "nominal": 0.05}},
+        "concepts": [measured, about | {"reason": text}],
         **{"caveats": _caveats(text), "timings_seconds": {text: 1.0}, "peak_memory_bytes": 1},
     }
 
@@ -75,6 +97,15 @@ def probes(text: str) -> dict[str, Any]:
             **{"pairs": 20, "by_one": 11, "by_two": 3, "by_none": 6, "words": {text: 2}},
             "examples": [flip],
         },
+        "caveats": _caveats(text),
+    }
+
+
+def segments(text: str) -> dict[str, Any]:
+    group = {"source": text, "name": text, "segments": 42, "value_gained_nats": interval(0.1875)}
+    return _run("irl.segments/1", text) | {
+        **{"of_run": text, "by": text, "responses": 96, "segments": 300},
+        **{"largest_gap_nats": 0.0, "groups": [group | {"paid_for_nats": None}]},
         "caveats": _caveats(text),
     }
 

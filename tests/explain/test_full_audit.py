@@ -1,6 +1,7 @@
 """`irl audit --full` on tiny models: its parts are those of the single commands, and are kept."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from explain.jobs.audit import run_audit
 from explain.jobs.probe import probe_run
 from explain.jobs.probe_settings import probe_settings
 from irl.config import AuditSettings
+from irl.errors import PolicyError
 from irl.records import AttributionReport, AuditReport, ProbesReport, Record
+from irl.runs import read_run
 from tests import fakes
 
 _ABOUT_THE_RUN = ("run_id", "created", "settings", "timings_seconds", "peak_memory_bytes")
@@ -62,7 +65,7 @@ def test_every_part_is_a_file_of_the_run_and_on_its_page(
     audited: tuple[Path, AuditReport],
 ) -> None:
     folder, report = audited
-    for name in ("attributions", "probes", "one_token"):
+    for name in ("attributions", "concepts", "probes", "segments", "one_token"):
         assert (folder / f"{name}.parquet").is_file()
     page = (folder / "report.html").read_text()
     assert "Probes: one thing is changed" in page
@@ -84,3 +87,25 @@ def test_a_part_that_was_finished_is_kept_when_the_audit_was_killed(
     report = run_audit(settings, tmp_path / "run").report
     assert report.explanations is not None
     assert report.explanations.attribution == AttributionReport.model_validate_json(kept)
+
+
+def test_a_part_that_the_pair_does_not_allow_is_null_with_its_reason(
+    audited: tuple[Path, AuditReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other parts are those of the finished audit, copied as if it had been killed."""
+
+    def refused(_: full.Audited) -> Record:
+        raise PolicyError("This model shows no hidden states.")
+
+    folder, _ = audited
+    shutil.copytree(folder, tmp_path / "run")
+    for gone in ("manifest.json", "report.json", "concepts.json"):
+        (tmp_path / "run" / gone).unlink()
+    monkeypatch.setattr(full, "_concepts", refused)
+    settings = AuditSettings.checked(read_run(folder).manifest.settings)
+    report = run_audit(settings, tmp_path / "run").report
+    assert report.explanations is not None
+    assert report.explanations.concepts is None
+    assert report.explanations.probes is not None
+    (said,) = [row for row in report.verdict.caveats if row.code == "not-measured-concepts"]
+    assert said.text == "This model shows no hidden states."

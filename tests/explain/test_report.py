@@ -306,9 +306,15 @@ def test_a_full_audit_shows_its_contexts_probes_tokens_and_maps():
         *("lantern +0.75 0.0020 31 yes", "one word flips 11", "lantern lantern +0.81 -0.44"),
         *("lantern -1.38 -1.50 to -1.25 -2.06", "300 of 320 tokens"),
         "lantern 64 evaluations 3 of 16 12.5 % 0.88 0.62 to 1.12; random 0.50",
+        "lantern goes most with lantern (+0.25) 2 0.31 0.06 to 0.56 random 0.45 to 0.55 0.0040",
+        "Not measured: lantern, layer 2 (lantern).",
+        "lantern lantern 42 +0.19 -0.06 to +0.44, n = 12 – not measured",
         "lantern lantern 0.50 +0.25 to +0.75, n = 12".replace("+", ""),
     ):
         assert part in explained, part
+    without = dict.fromkeys(parts.explanations("lantern"))
+    none_of_them = Page(render(report(explanations=without))).text
+    assert "Probes: one" not in none_of_them
     less = Page(render(report(contexts=None, explanations=None))).text
     assert "Words in context" not in less
     assert "Probes" not in less
@@ -354,7 +360,7 @@ def test_the_pair_is_shown_by_paid_for_and_by_value_gained_with_exact_values():
 
 def test_what_was_not_measured_is_said_and_not_left_out():
     nothing = {"membership_auc": None, "r2": None, "spearman_with_log_ratio": None}
-    empty = report(drift=None, fit=nothing, **{part: [] for part in PARTS})
+    empty = report(drift=None, fit=nothing, explanations=None, **{part: [] for part in PARTS})
     text = Page(render(empty)).text
     assert text.count(MISSING) == 5  # with p value and readability
     for words in ("Not measured.", "No labels were given.", "No term's weight differs from 0."):
