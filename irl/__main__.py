@@ -286,7 +286,7 @@ def runs_schema() -> None:
     """Print the JSON schema of report.json."""
     from irl.records import AuditReport
 
-    typer.echo(json.dumps(AuditReport.model_json_schema(), indent=1))
+    typer.echo(json.dumps(AuditReport.model_json_schema(mode="serialization"), indent=1))
 
 
 @app.command()

@@ -20,7 +20,7 @@ from torch import Tensor
 from explain.attribution.record import Attribution
 from explain.attribution.seeding import seeded
 from explain.segments import without
-from explain.targets import Exchange, Target, remembered
+from explain.targets import Exchange, Target
 from irl.policies.spans import Span
 
 AT_ONCE = 64
@@ -71,17 +71,18 @@ class Game:
     """The target as a function of which segments are there: rows of ones and noughts."""
 
     def __init__(self, target: Target, exchange: Exchange, segments: Sequence[Span]) -> None:
-        self.target, self.exchange = remembered(target), exchange
-        self.segments = list(segments)
+        self.target, self.exchange, self.segments = target, exchange, list(segments)
         self.everything = torch.ones(1, len(segments))
         self.nothing = torch.zeros(1, len(segments))
-        self._asked: set[tuple[bool, ...]] = set()
+        self._known: dict[tuple[bool, ...], float] = {}
 
     def __call__(self, there: Float[Tensor, "row segment"]) -> Float[Tensor, " row"]:
         """The target of each row's exchange; the same exchange is asked for once."""
         rows = [tuple(row) for row in (there > 0.5).tolist()]
-        self._asked.update(rows)
-        return self.target([self.kept(row) for row in rows])
+        new = [row for row in dict.fromkeys(rows) if row not in self._known]
+        values = self.target([self.kept(row) for row in new]).tolist() if new else []
+        self._known |= dict(zip(new, values, strict=True))
+        return torch.tensor([self._known[row] for row in rows], dtype=torch.float64)
 
     def kept(self, there: Sequence[bool]) -> Exchange:
         """The exchange with these segments alone."""
@@ -92,7 +93,7 @@ class Game:
         """The record of what was found."""
         (target,), (baseline,) = self(self.everything).tolist(), self(self.nothing).tolist()
         found = values[0].double().numpy()
-        return Attribution(method, self.segments, found, target, baseline, len(self._asked))
+        return Attribution(method, self.segments, found, target, baseline, len(self._known))
 
 
 def _ablated(game: Game) -> Float[Tensor, "1 segment"]:

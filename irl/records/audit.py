@@ -240,7 +240,7 @@ class AuditReport(Record):
     identifiability: Identifiability | None
     contexts: Contexts | None = None
     explanations: Explanations | None = None
-    "of `irl audit --full`"
+    "of `irl audit --full`; these two may be absent from reports of earlier versions"
     gate: list[GateRow]
     timings_seconds: dict[str, float]
     peak_memory_bytes: int

@@ -35,7 +35,7 @@ def _insults(exchanges: Sequence[Exchange]) -> Tensor:
     return reward(TermReward(("a", "b", "not b"), (-1.0, 2.0, -5.0)))(exchanges)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=2, max_size=7))
 def test_where_words_do_not_depend_on_each_other_removal_gives_their_weights(
     said: list[str],
@@ -55,8 +55,8 @@ def test_kernel_shap_is_the_shapley_value_of_every_subset() -> None:
     found = kernel_shap(_insults, exchange, cut, draws=4000)
     np.testing.assert_allclose(found.values, _shapley(_insults, exchange, cut), atol=0.1)
     assert found.gap < 1e-3
-    again = kernel_shap(_insults, exchange, cut, draws=4000)
-    np.testing.assert_array_equal(found.values, again.values)
+    once, again = (kernel_shap(_insults, exchange, cut, draws=100) for _ in range(2))
+    np.testing.assert_array_equal(once.values, again.values)
 
 
 def _shapley(target, exchange: Exchange, cut: list[Span]) -> list[float]:
