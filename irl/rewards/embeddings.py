@@ -63,7 +63,14 @@ class Embeddings:
         Raises:
             InputError: as for a call, or some embedding is not finite.
         """
-        raw = self._raw(texts, prompts)
+        return self.in_units_of(self._raw(texts, prompts))
+
+    def in_units_of(self, raw: Float[Tensor, "text feature"]) -> "Embeddings":
+        """The same from embeddings that are already there.
+
+        Raises:
+            InputError: some are not finite.
+        """
         if not raw.isfinite().all():
             raise InputError(f"Some {self} are not finite; load them in another dtype.")
         spread = raw.std(0)

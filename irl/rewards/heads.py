@@ -128,10 +128,11 @@ def linear(members: int, features: int, generator: torch.Generator) -> Layers:
     return Layers(members, (features, 1), generator)
 
 
-def mlp(width: int = 128, depth: int = 1) -> Form:
-    """So many hidden layers of that width."""
+def mlp(*widths: int) -> Form:
+    """Hidden layers of these widths; one of 128 if none is named."""
+    hidden = widths or (128,)
 
     def form(members: int, features: int, generator: torch.Generator) -> Layers:
-        return Layers(members, (features, *[width] * depth, 1), generator)
+        return Layers(members, (features, *hidden, 1), generator)
 
     return form
