@@ -31,6 +31,9 @@ MIN_PROMPTS = 5
 "Fewer cannot be split into training and validation"
 SILENCE_SECONDS = 10.0
 "A fit that takes longer says how far it is"
+LARGE = 500_000
+"""Weights of one member from which members are fitted one after another: together they would
+outgrow the cache of a core and take longer."""
 _SEEDS_APART = 1_000_003
 _LOG = logging.getLogger("irl.recovery")
 
@@ -98,27 +101,45 @@ def fit(
     Raises:
         InputError: too few prompts to hold some out.
     """
-    clusters = examples.clusters
-    n_clusters = int(clusters.max()) + 1
+    n_clusters = int(examples.clusters.max()) + 1
     if n_clusters < MIN_PROMPTS:
         raise InputError(
             f"A reward is fitted to some prompts and stopped by others; {n_clusters} are too few, "
             f"at least {MIN_PROMPTS} are needed."
         )
+    heads = list(start or _drawn(examples, form, learning, aim.parts))
+    how = _How(examples, aim, learning, bootstrap=bootstrap)
+    if sum(weight[0].numel() for head in heads for weight in head.parameters()) <= LARGE:
+        return _together(how, heads, learning.seeds)
+    each = [
+        _together(how, [head.members_at(torch.tensor([at])) for head in heads], (seed,))
+        for at, seed in enumerate(learning.seeds)
+    ]
+    return _joined(each)
+
+
+@dataclass(frozen=True)
+class _How:
+    examples: Examples
+    aim: Aim
+    learning: Learning
+    bootstrap: bool
+
+
+def _together(how: _How, start: Sequence[Head], seeds: Sequence[int]) -> Fitted:
+    examples, aim, learning = how.examples, how.aim, how.learning
+    clusters = examples.clusters
     tries = len(learning.penalties)
+    n_clusters = int(clusters.max()) + 1
     kept_back = torch.stack(
-        [hold_out(n_clusters, learning.validation_share, seed) for seed in learning.seeds]
+        [hold_out(n_clusters, learning.validation_share, seed) for seed in seeds]
     )
-    weights_of = drawn_again(kept_back, learning.seeds) if bootstrap else (~kept_back).float()
+    weights_of = drawn_again(kept_back, seeds) if how.bootstrap else (~kept_back).float()
     held_out = kept_back[:, clusters].repeat_interleave(tries, 0)
     trained_on = weights_of[:, clusters].repeat_interleave(tries, 0)
-    penalties = torch.tensor(learning.penalties, dtype=examples.features.dtype).repeat(
-        len(learning.seeds)
-    )
-    heads = [
-        head.members_at(torch.arange(head.members).repeat_interleave(tries))
-        for head in start or _drawn(examples, form, learning, aim.parts)
-    ]
+    penalties = torch.tensor(learning.penalties, dtype=examples.features.dtype)
+    penalties = penalties.repeat(len(seeds))
+    heads = [head.members_at(torch.arange(head.members).repeat_interleave(tries)) for head in start]
     course = _Course(heads, penalties, learning.patience)
     weights = [weight for head in heads for weight in head.parameters()]
     # Fused: the steps of many members would else cost more than their gradients.
@@ -144,9 +165,22 @@ def fit(
         course.judge(_validation(examples, heads, judged_by, held_out))
         course.say(learning.epochs)
     course.restore()
-    at = course.best.view(-1, tries).argmin(1) + tries * torch.arange(len(learning.seeds))
+    at = course.best.view(-1, tries).argmin(1) + tries * torch.arange(len(seeds))
     parts_kept = tuple(head.members_at(at) for head in heads)
     return Fitted(parts_kept, torch.stack(course.losses, 1)[at], held_out[at], penalties[at])
+
+
+def _joined(each: Sequence[Fitted]) -> Fitted:
+    parts = zip(*(fitted.parts for fitted in each), strict=True)
+    validation = torch.nn.utils.rnn.pad_sequence(
+        [fitted.validation[0] for fitted in each], batch_first=True, padding_value=torch.nan
+    )
+    return Fitted(
+        tuple(Head.joined(heads) for heads in parts),
+        validation,
+        torch.cat([fitted.held_out for fitted in each]),
+        torch.cat([fitted.penalties for fitted in each]),
+    )
 
 
 def hold_out(n_prompts: int, share: float, seed: int) -> Bool[Tensor, " prompt"]:

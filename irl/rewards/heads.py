@@ -110,9 +110,7 @@ class Layers(Head):
     def forward(self, features: Features) -> Scores:
         """Scores of every member."""
         first, *others = self.weights
-        members, _, width = first.shape
-        wide = features @ first.transpose(0, 1).flatten(1)  # one product for all members
-        hidden = wide.view(len(features), members, width).transpose(0, 1)
+        hidden = torch.bmm(features.expand(self.members, -1, -1), first)
         for weight, bias in zip(others, self.biases, strict=True):
             hidden = torch.relu(hidden + bias) @ weight
         scores: Tensor = hidden.squeeze(-1)

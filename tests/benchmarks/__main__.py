@@ -124,7 +124,7 @@ def ten_small_members() -> dict[str, float]:
 
 def ten_published_members() -> dict[str, float]:
     """Ten of the published head (1024-512, 2411.04991) against one by one."""
-    return _together_and_alone(mlp(1024, 512), epochs=1, n_pairs=512)
+    return _together_and_alone(mlp(1024, 512), epochs=4, n_pairs=512)
 
 
 def _together_and_alone(form: Form, epochs: int, n_pairs: int = 2560) -> dict[str, float]:

@@ -43,6 +43,17 @@ def test_members_fitted_together_are_those_fitted_one_by_one(
             torch.testing.assert_close(ours[member], theirs[0], rtol=0, atol=1e-9)
 
 
+def test_members_too_large_to_be_fitted_together_are_the_same(monkeypatch: pytest.MonkeyPatch):
+    aim = Aim(lambda _, scores: bradley_terry(scores))
+    together = fit(pairs(), mlp(6), aim, learning(patience=1), bootstrap=True)
+    monkeypatch.setattr("irl.recovery.fit.LARGE", 0)
+    apart = fit(pairs(), mlp(6), aim, learning(patience=1), bootstrap=True)
+    for ours, theirs in zip(together.head.parameters(), apart.head.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
+    assert torch.equal(together.held_out, apart.held_out)
+    torch.testing.assert_close(together.validation, apart.validation, equal_nan=True)
+
+
 def test_bootstrap_weights_draw_the_prompts_that_are_not_held_out_with_replacement():
     seeds = tuple(range(200))
     held_out = torch.stack([hold_out(40, 0.2, seed) for seed in seeds])
