@@ -29,6 +29,13 @@ from irl.records.audit import (
     TokenMove,
     Verdict,
 )
+from irl.records.ensemble import (
+    Abstention,
+    Disagreement,
+    EnsembleReport,
+    PairFigures,
+    ReliabilityBin,
+)
 from irl.records.one_token import LeftOut, OneTokenAnswer, OneTokenReport
 from irl.records.organisms import Truth, TruthTerm
 from irl.records.probes import (
@@ -48,6 +55,7 @@ from irl.records.runs import Check, Manifest
 from irl.records.series import SeriesCheckpoint, SeriesReport, SeriesRow
 
 __all__ = [
+    "Abstention",
     "Accuracy",
     "Aspect",
     "AspectResidual",
@@ -60,7 +68,9 @@ __all__ = [
     "ChangedTerm",
     "Check",
     "Checkpoint",
+    "Disagreement",
     "Drift",
+    "EnsembleReport",
     "Estimate",
     "FeatureRates",
     "Fit",
@@ -76,6 +86,7 @@ __all__ = [
     "OneTokenAnswer",
     "OneTokenReport",
     "Pair",
+    "PairFigures",
     "PositionKL",
     "ProbeFinding",
     "ProbeLimits",
@@ -86,6 +97,7 @@ __all__ = [
     "Record",
     "Recovery",
     "RecoveryReport",
+    "ReliabilityBin",
     "ResultRow",
     "ResultTable",
     "SeriesCheckpoint",

@@ -52,8 +52,9 @@ class Embeddings:
         return (raw - self.centre) / self.scale
 
     def __str__(self) -> str:
-        kind = "mean hidden states of" if self.encoder.reads_prompts else "embeddings by"
-        return f"{kind} {self.encoder.source}"
+        by = self.encoder
+        kind = f"{by.pooling} hidden states of" if by.reads_prompts else "embeddings by"
+        return f"{kind} {by.source}"
 
     def standardised(
         self, texts: Sequence[str], prompts: Sequence[PromptText] | None
@@ -89,6 +90,7 @@ class Embeddings:
             "sha256": encoder.sha256,
             "chat": encoder.chat,
             "dtype": encoder.dtype,
+            "pooling": encoder.pooling,
         }
 
     @classmethod
@@ -99,9 +101,8 @@ class Embeddings:
             InputError: it has.
             PolicyError: it is not there any more.
         """
-        encoder = load_encoder(
-            document["encoder"], Loading(dtype=document["dtype"]), document["chat"]
-        )
+        loading, pooling = Loading(dtype=document["dtype"]), document.get("pooling", "mean")
+        encoder = load_encoder(document["encoder"], loading, document["chat"], pooling)
         if encoder.sha256 != document["sha256"]:
             raise InputError(
                 f"The reward in {folder} reads embeddings by {encoder.source}, which has changed "
@@ -117,7 +118,14 @@ class Embeddings:
         read = asked(texts, prompts) if by.reads_prompts else [""] * len(texts)
         if self.cache is None:
             return by.encode(read, texts)
-        said = json.dumps([CACHED, by.sha256, by.chat, by.dtype, list(read), list(texts)])
+        how = [
+            CACHED,
+            by.sha256,
+            by.chat,
+            by.dtype,
+            *([by.pooling] if by.pooling != "mean" else []),
+        ]
+        said = json.dumps([*how, list(read), list(texts)])
         file = self.cache / f"{hashlib.sha256(said.encode()).hexdigest()}.safetensors"
         try:
             return load_file(file)["embeddings"]
