@@ -4,5 +4,6 @@ from collections.abc import Callable
 from typing import Final
 
 from irl.commands.ensemble import ensemble
+from irl.commands.exports import export, serve
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (ensemble,)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (ensemble, export, serve)
