@@ -58,6 +58,7 @@ class EnsemblesRecipe(BaseModel):
     answers: int
     "to each judging prompt"
     ns: tuple[int, ...]
+    "of best-of-n, the first 1: the policy itself"
     learning: dict[str, Any] = {}
     real: tuple[str, ...] = ()
     "Parquet files of preferences in the folder of text"
@@ -101,7 +102,7 @@ class _Curves:
 def _bounds(answers: WorldAnswers, recipe: EnsemblesRecipe) -> Iterator[ResultRow]:
     of = Measured(f"{recipe.objective}", [recipe.seed])
     _, best = curve(answers.gold, answers.gold, recipe.ns)
-    for n, estimate in zip(recipe.ns, best, strict=True):
+    for n, estimate in zip(recipe.ns[1:], best[1:], strict=True):
         yield of.row("gold itself", f"gold, best of {n}", "sd of gold", estimate)
 
 
@@ -164,7 +165,7 @@ def _curves(
 def _curve_rows(
     of: Measured, method: str, curves: _Curves, single: _Curves, recipe: EnsemblesRecipe
 ) -> Iterator[ResultRow]:
-    for at, n in enumerate(recipe.ns):
+    for at, n in list(enumerate(recipe.ns))[1:]:  # the first is the policy itself: 0
         yield of.row(method, f"gold, best of {n}", "sd of gold", _mean(curves.gold[:, at]))
     most = recipe.ns[-1]
     yield of.row(method, f"proxy, best of {most}", "sd of proxy", _mean(curves.proxy[:, -1]))

@@ -5,5 +5,7 @@ from typing import Final
 
 from irl.commands.ensemble import ensemble
 from irl.commands.exports import export, serve
+from irl.commands.judge import judge
+from irl.commands.rewardbench import rewardbench
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (ensemble, export, serve)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (ensemble, export, judge, rewardbench, serve)

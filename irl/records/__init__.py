@@ -36,6 +36,7 @@ from irl.records.ensemble import (
     PairFigures,
     ReliabilityBin,
 )
+from irl.records.judging import JudgingReport
 from irl.records.one_token import LeftOut, OneTokenAnswer, OneTokenReport
 from irl.records.organisms import Truth, TruthTerm
 from irl.records.probes import (
@@ -51,6 +52,7 @@ from irl.records.probes import (
 )
 from irl.records.recovery import RecoveryReport, WordsVerdict
 from irl.records.results import ResultRow, ResultTable
+from irl.records.reward_bench import BenchSubset, RewardBenchReport, TiesScore
 from irl.records.runs import Check, Manifest
 from irl.records.series import SeriesCheckpoint, SeriesReport, SeriesRow
 
@@ -64,6 +66,7 @@ __all__ = [
     "AttributionMethod",
     "AttributionReport",
     "AuditReport",
+    "BenchSubset",
     "Caveat",
     "ChangedTerm",
     "Check",
@@ -78,6 +81,7 @@ __all__ = [
     "FlipSearch",
     "GateRow",
     "Identifiability",
+    "JudgingReport",
     "LeftOut",
     "Manifest",
     "MethodDistance",
@@ -100,10 +104,12 @@ __all__ = [
     "ReliabilityBin",
     "ResultRow",
     "ResultTable",
+    "RewardBenchReport",
     "SeriesCheckpoint",
     "SeriesReport",
     "SeriesRow",
     "Term",
+    "TiesScore",
     "TokenMove",
     "TriggerFinding",
     "TriggerSearch",
