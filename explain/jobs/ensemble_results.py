@@ -143,7 +143,9 @@ def _scores(
     head = members(chosen, rejected, cluster.numpy(), how)
     with torch.no_grad():
         raw, known = head(answers.features), head(torch.cat([chosen, rejected])[:512])
-    return (raw - known.mean(1, keepdim=True)) / known.std(1, correction=0, keepdim=True)
+    spread = known.std(1, correction=0, keepdim=True)
+    # A member that learnt nothing says 0 of every answer.
+    return (raw - known.mean(1, keepdim=True)) / torch.where(spread > 0, spread, 1.0)
 
 
 def _curves(
@@ -192,9 +194,13 @@ def _of_pairs(file: Path, share: float, recipe: EnsemblesRecipe) -> Iterator[Res
             preferences=str(file), form="linear", loss=loss, learning=Members(**recipe.learning)
         )
         reward, _ = fit_members(pairs.flipped(wrong), ~judging, settings)
-        ensemble = standardised(reward, pairs.at(~judging), settings)
-        single = margins_of(ensemble, judged)
         said = "" if loss == "bradley-terry" else f", {loss} loss"
+        try:
+            ensemble = standardised(reward, pairs.at(~judging), settings)
+        except InputError as error:  # at such noise nothing may have been learnt
+            yield of.row(f"10 members, mean{said}", "pair accuracy", "share", None, str(error))
+            continue
+        single = margins_of(ensemble, judged)
         scorers: dict[str, Array] = {f"one member{said}": single}
         for kind in KINDS if not said else KINDS[:1]:
             margins = aggregate_margins(ensemble, judged, kind)

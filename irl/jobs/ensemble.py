@@ -104,7 +104,8 @@ def fit_ensemble(
     ensemble = standardised(reward, training, settings)
     about = {"loss": settings.loss, "diversity": settings.diversity}
     ensemble.save(run.path / "reward", **about, seeds=settings.learning.seeds)
-    counts = read.counts | {"not_finite": left_out}
+    constant = len(settings.learning.seeds) - ensemble.reward.head.members
+    counts = read.counts | {"not_finite": left_out, "constant_members": constant}
     report = _report(run, settings, ensemble, (training, judged), counts)
     run.write_text("ensemble.json", report.model_dump_json(indent=1) + "\n")
     run.finish(counts | {"pairs": len(read.pairs)})
@@ -299,6 +300,9 @@ def _caveats(held_out: int, counts: dict[str, int]) -> tuple[Caveat, ...]:
         "contradictory": counts.get("contradictory", 0)
         and f"{counts['contradictory']} pairs are also labelled the other way round; no reward "
         "can agree with both.",
+        "constant-members": counts["constant_members"]
+        and f"{counts['constant_members']} members say the same of every answer and were left out: "
+        "nothing that they learnt held for other prompts.",
         "not-finite": counts["not_finite"]
         and f"{counts['not_finite']} pairs have embeddings that are NaN or infinite and were left "
         "out.",

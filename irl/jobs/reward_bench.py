@@ -67,11 +67,14 @@ def _reward(source: str, chat: Chat, loading: Loading) -> Reward:
 def _scored(reward: Reward, table: Table[BenchRow]) -> list[Scored]:
     if isinstance(reward, TermReward) and reward.conditional:
         raise InputError("A reward of terms under conditions is no reward model for RewardBench.")
-    texts = [text for row in table.rows for text in (*row.chosen, *row.rejected)]
-    prompts = [row.prompt for row in table.rows for _ in (*row.chosen, *row.rejected)]
+    asked = [(text, str(row.prompt)) for row in table.rows for text in (*row.chosen, *row.rejected)]
+    by_name = {str(row.prompt): row.prompt for row in table.rows}
+    # Each once: in a batch, rounding would tell equal texts apart.
+    unique = {one: at for at, one in enumerate(dict.fromkeys(asked))}
+    texts, prompts = [text for text, _ in unique], [by_name[name] for _, name in unique]
     with torch.inference_mode():
         given = (texts,) if isinstance(reward, TermReward) else (texts, prompts)
-        scores = reward(*given).double().numpy()
+        scores = reward(*given).double().numpy()[[unique[one] for one in asked]]
     if not np.isfinite(scores).all():
         raise InputError(f"{int((~np.isfinite(scores)).sum())} scores are NaN or infinite.")
     found, at = [], 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from irl.errors import InputError
@@ -52,6 +52,10 @@ class Boosted:
         given = features.numpy().astype(np.float64)
         scores = [booster.predict(given, num_threads=1) for booster in self._boosters]
         return torch.tensor(np.stack(scores), dtype=torch.float32)
+
+    def members_at(self, at: Int[Tensor, " some"]) -> "Boosted":
+        """Some of the members, in that order."""
+        return Boosted([self.texts[member] for member in at.tolist()])
 
     def save(self, folder: Path, name: str) -> dict[str, Any]:
         """Write name-0.txt, name-1.txt ..., each a model that LightGBM loads too."""

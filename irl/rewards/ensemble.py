@@ -24,6 +24,8 @@ from irl.rewards.head_reward import HeadReward
 from irl.rewards.heads import Scores
 
 NAME = "ensemble"
+_CONSTANT = 1e-6
+"Spread over size that rounding alone gives"
 PerMember = Float[Tensor, " member"]
 
 
@@ -43,23 +45,29 @@ class Ensemble:
     ) -> "Ensemble":
         """An ensemble in the units of its members' scores of reference answers.
 
+        A member that says the same of all of them has no unit and is left out: a fit that was
+        stopped where it began, since it learnt nothing that held for other prompts.
+
         Args:
             reward: the members.
             reference: their scores of a fixed sample of answers.
             aggregation: how they become one.
 
         Raises:
-            InputError: a member is not finite there, or says the same of all of them.
+            InputError: a member is not finite there, or none is left.
         """
         if not reference.isfinite().all():
             raise InputError("Some members score reference answers as NaN or infinite.")
         spread = reference.std(1, correction=0)
-        if constant := int((spread <= 1e-12 * reference.abs().amax(1).clamp(min=1)).sum()):
+        live = (spread > _CONSTANT * reference.abs().amax(1).clamp(min=1)).nonzero().squeeze(1)
+        if not len(live):
             raise InputError(
-                f"{constant} of {len(spread)} members say the same of every answer, so they have "
-                "no unit; give more preferences, or other features."
+                f"All {len(spread)} members say the same of every answer: nothing that was learnt "
+                "held for other prompts; give more preferences, or other features."
             )
-        return cls(reward, reference.mean(1), spread, aggregation)
+        if len(live) < len(spread):
+            reward = replace(reward, head=reward.head.members_at(live), chosen=0)
+        return cls(reward, reference[live].mean(1), spread[live], aggregation)
 
     def aggregated(self, aggregation: Aggregation) -> "Ensemble":
         """The same members under another aggregation."""

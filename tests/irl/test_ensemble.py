@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irl.errors import InputError
@@ -56,6 +56,7 @@ def test_disagreement_of_a_pair_does_not_know_the_constants_of_members(shift: li
     torch.testing.assert_close(disagreement(margins), margins.std(0))
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.floats(0.01, 100), constants)
 def test_members_are_the_same_whatever_their_unit_and_zero_were(scale: float, shift: float):
     found = ensemble()
@@ -72,9 +73,14 @@ def test_the_reference_sample_has_mean_zero_and_deviation_one():
     torch.testing.assert_close(scores.std(1, correction=0), torch.ones(3))
 
 
-def test_a_member_without_a_unit_is_refused():
+def test_a_member_that_says_nothing_is_left_out_and_an_ensemble_of_such_refused():
+    found = ensemble()
+    raw = found.reward.members(TEXTS).clone()
+    raw[1] = 3.0
+    rest = Ensemble.standardised(found.reward, raw, found.aggregation)
+    assert torch.equal(rest.members(TEXTS), found.members(TEXTS)[[0, 2]])
     reward = HeadReward(WordCounts(("fool",)), linear(2, 1, torch.Generator()))
-    with pytest.raises(InputError, match="2 of 2 members say the same of every answer"):
+    with pytest.raises(InputError, match="All 2 members say the same of every answer"):
         Ensemble.standardised(reward, reward.members(TEXTS), Aggregation())
     with pytest.raises(InputError, match="NaN"):
         Ensemble.standardised(reward, torch.full((2, 5), torch.nan), Aggregation())
