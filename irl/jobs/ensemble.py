@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from irl.data import LabelledResponse, read_preferences, stored_prompt
+from irl.data import LabelledResponse, RefusedRow, read_preferences, stored_prompt
 from irl.ensembles.pairs import Pairs, pairs_of
 from irl.ensembles.training import Training, members
 from irl.errors import InputError
@@ -27,6 +27,7 @@ from irl.evaluation.pair_figures import disagreement, figures
 from irl.jobs.encoding import log_refused
 from irl.jobs.ensemble_settings import EnsembleSettings
 from irl.jobs.scoring import say_finished
+from irl.policies.checkpoint import files_sha256, locate
 from irl.policies.encoder import load_encoder
 from irl.policies.quiet import quiet_libraries
 from irl.records import Caveat, EnsembleReport
@@ -61,7 +62,8 @@ class EnsembleRun:
 @dataclass(frozen=True)
 class _Read:
     pairs: Pairs
-    counts: dict[str, int]
+    refused: tuple[RefusedRow, ...]
+    sha256: str
 
 
 def fit_ensemble(
@@ -86,18 +88,14 @@ def fit_ensemble(
     """
     quiet_libraries()
     settings = settings or EnsembleSettings.checked(given)
-    run = open_run(
-        "ensemble",
-        settings.model_dump(mode="json"),
-        _inputs(settings),
-        None if out is None else Path(out),
-        fresh=fresh,
-    )
+    read, folder = _read(settings), None if out is None else Path(out)
+    inputs = {"preferences": read.sha256, **_base(settings)}
+    run = open_run("ensemble", settings.model_dump(mode="json"), inputs, folder, fresh=fresh)
     if run.finished:
         say_finished(run)
         kept = read_record(run.path / "ensemble.json", EnsembleReport)
         return EnsembleRun(run, kept, was_finished=True)
-    read = _read(run, settings)
+    log_refused(run, str(settings.preferences), read.refused)
     held_out = _held_out(read.pairs.cluster, settings)
     reward, left_out = fit_members(read.pairs, ~held_out, settings)
     training, judged = read.pairs.at(~held_out), read.pairs.at(held_out)
@@ -105,7 +103,8 @@ def fit_ensemble(
     about = {"loss": settings.loss, "diversity": settings.diversity}
     ensemble.save(run.path / "reward", **about, seeds=settings.learning.seeds)
     constant = len(settings.learning.seeds) - ensemble.reward.head.members
-    counts = read.counts | {"not_finite": left_out, "constant_members": constant}
+    counts = {"refused_rows": len(read.refused), **read.pairs.odd}
+    counts |= {"not_finite": left_out, "constant_members": constant}
     report = _report(run, settings, ensemble, (training, judged), counts)
     run.write_text("ensemble.json", report.model_dump_json(indent=1) + "\n")
     run.finish(counts | {"pairs": len(read.pairs)})
@@ -179,34 +178,22 @@ def _features(
     return reader, (raw - reader.centre) / reader.scale, usable
 
 
-def _inputs(settings: EnsembleSettings) -> dict[str, str]:
-    inputs = {}
+def _base(settings: EnsembleSettings) -> dict[str, str]:
+    if settings.base is None:
+        return {}
+    return {"base": files_sha256(locate(settings.base).folder)}
+
+
+def _read(settings: EnsembleSettings) -> _Read:
     if settings.preferences is not None:
-        file = Path(settings.preferences)
-        inputs["preferences"] = file_sha256(file) if file.is_file() else settings.preferences
-    else:
-        inputs["run"] = file_sha256(_responses(str(settings.run)))
-    return inputs
-
-
-def _responses(run: str) -> Path:
-    file = find_run(run) / "responses.parquet"
+        table = read_preferences(settings.preferences)
+        return _Read(pairs_of(table.rows, settings.seed), table.refused, table.sha256)
+    file = find_run(str(settings.run)) / "responses.parquet"
     if not file.is_file():
-        raise InputError(f"The run {run} has no responses; give one of irl audit or irl recover.")
-    return file
-
-
-def _read(run: RunFolder, settings: EnsembleSettings) -> _Read:
-    if settings.preferences is None:
-        rows = rewarded(_responses(str(settings.run)))
-        return _counted(pairs_of(rows, settings.seed), 0)
-    table = read_preferences(settings.preferences)
-    log_refused(run, table.source, table.refused)
-    return _counted(pairs_of(table.rows, settings.seed), len(table.refused))
-
-
-def _counted(pairs: Pairs, refused: int) -> _Read:
-    return _Read(pairs, {"refused_rows": refused, **pairs.odd})
+        raise InputError(
+            f"The run {settings.run} has no responses; give one of irl audit or irl recover."
+        )
+    return _Read(pairs_of(rewarded(file), settings.seed), (), file_sha256(file))
 
 
 def rewarded(responses: Path) -> list[LabelledResponse]:

@@ -114,6 +114,7 @@ def test_missing_columns_are_named(tmp_path: Path):
     file.write_text('{"prompt": "a", "better": "x"}\n', encoding="utf-8")
     with pytest.raises(InputError, match="has the columns prompt, better; expected"):
         fit_ensemble(preferences=str(file), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
