@@ -43,6 +43,20 @@ def test_members_fitted_together_are_those_fitted_one_by_one(
             torch.testing.assert_close(ours[member], theirs[0], rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
+def test_in_single_precision_members_are_as_right_as_those_fitted_one_by_one():
+    seen, fresh = pairs(400, torch.float32), pairs(2000, torch.float32, seed=3)
+    aim, long = Aim(lambda _, scores: bradley_terry(scores)), learning(epochs=40, patience=40)
+    together = fit(seen, mlp(16), aim, long, bootstrap=True).head
+    for member in range(3):
+        alone = fit(
+            seen, mlp(16), aim, long.model_copy(update={"seeds": (member,)}), bootstrap=True
+        ).head
+        ours, theirs = together(fresh.features)[member], alone(fresh.features)[0]
+        shares = [float((s[:2000] > s[2000:]).float().mean()) for s in (ours, theirs)]
+        assert abs(shares[0] - shares[1]) <= 0.005
+
+
 def test_members_too_large_to_be_fitted_together_are_the_same(monkeypatch: pytest.MonkeyPatch):
     aim = Aim(lambda _, scores: bradley_terry(scores))
     together = fit(pairs(), mlp(6), aim, learning(patience=1), bootstrap=True)
