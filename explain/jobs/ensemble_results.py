@@ -3,7 +3,9 @@
 Gold known: answers of the language world's reference; pairs of them are labelled by a planted
 reward and some labels flipped; members read the reference's own mean hidden states. Every ensemble
 of E members is judged by best-of-n on answers to other prompts; of ten members all disjoint groups
-of E are averaged, and so are several trainings, before prompts are drawn again for the intervals.
+of E are averaged, and so are several trainings, before prompts are drawn again for the intervals:
+these say how another sample of prompts would differ, not other preferences. Members that were
+stopped where they began say nothing; they are counted and left out.
 
 Real pairs: two answers a prompt and no gold; of the training half some labels are flipped, the
 other half judges as it was labelled.
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from explain.jobs.result_rows import Making, Measured
+from explain.jobs.result_rows import Making, Measured, counted
 from irl.bootstrap import from_sums, ratio
 from irl.data import read_preferences
 from irl.ensembles.pairs import Pairs, pairs_of
@@ -122,6 +124,10 @@ def _of_world(answers: WorldAnswers, share: float, recipe: EnsemblesRecipe) -> I
         found[10, f"mean, {loss} loss"] = _curves(scores[loss], 10, KINDS[0], answers, recipe)
         found[1, f"mean, {loss} loss"] = _curves(scores[loss], 1, KINDS[0], answers, recipe)
     single = found[1, "mean"]
+    for loss, every in scores.items():
+        dead = sum(int(one.isnan().any(1).sum()) for one in every)
+        n = 10 * recipe.trainings
+        yield of.row(f"one member, {loss} loss", "that learnt nothing", "members", counted(dead, n))
     for (size, kind), curves in found.items():
         method = f"{size} members, {kind}" if size > 1 else f"one member{kind[4:]}"
         yield from _curve_rows(of, method, curves, single, recipe)
@@ -144,8 +150,8 @@ def _scores(
     with torch.no_grad():
         raw, known = head(answers.features), head(torch.cat([chosen, rejected])[:512])
     spread = known.std(1, correction=0, keepdim=True)
-    # A member that learnt nothing says 0 of every answer.
-    return (raw - known.mean(1, keepdim=True)) / torch.where(spread > 0, spread, 1.0)
+    # NaN where a member learnt nothing: left out of its ensembles, as everywhere.
+    return (raw - known.mean(1, keepdim=True)) / torch.where(spread > 0, spread, torch.nan)
 
 
 def _curves(
@@ -158,6 +164,9 @@ def _curves(
     gold, proxy = [], []
     for scores in trainings:
         for group in scores.split(size)[: 10 // size]:
+            group = group[group.isfinite().all(1)]
+            if not len(group):
+                continue
             each = list(kind(group).double().view(len(answers.gold), -1).numpy())
             gold.append(curve(each, answers.gold, recipe.ns)[0])
             proxy.append(curve(each, each, recipe.ns)[0])
