@@ -39,9 +39,9 @@ def test_the_order_of_answers_has_no_say_when_gold_goes_with_them():
 
 def test_it_is_unbiased_over_draws_of_the_answers():
     generator = np.random.default_rng(1)
-    proxy = generator.normal(size=(4000, 8))
+    proxy = generator.normal(size=(1500, 8))
     found = np.mean([best_of_n(row, row, [3])[0] for row in proxy])
-    assert found == pytest.approx(0.8463, abs=0.02), "the mean of the largest of three normals"
+    assert found == pytest.approx(0.8463, abs=0.04), "the mean of the largest of three normals"
 
 
 def test_weights_are_a_distribution_for_every_published_n():

@@ -178,6 +178,7 @@ def test_trainers_get_the_scores_that_are_known_inside(tmp_path: Path):
     assert one["score"] == pytest.approx(inside[1], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_server_answers_and_refuses():
     ensemble = words("mean")
     server = reward_server(RewardFunctions(ensemble), 0)

@@ -29,8 +29,9 @@ def learning(**changes: object) -> Learning:
     return Learning(**(given | changes))
 
 
-@pytest.mark.parametrize("form", [linear, mlp(6), mlp(6, 4)])
-@pytest.mark.parametrize("loss", [bradley_terry, pointwise])
+@pytest.mark.parametrize(
+    ("form", "loss"), [(linear, pointwise), (mlp(6), bradley_terry), (mlp(6, 4), pointwise)]
+)
 def test_members_fitted_together_are_those_fitted_one_by_one(
     form: Form, loss: Callable[..., Tensor]
 ):
@@ -57,6 +58,7 @@ def test_in_single_precision_members_are_as_right_as_those_fitted_one_by_one():
         assert abs(shares[0] - shares[1]) <= 0.005
 
 
+@pytest.mark.slow
 def test_members_too_large_to_be_fitted_together_are_the_same(monkeypatch: pytest.MonkeyPatch):
     aim = Aim(lambda _, scores: bradley_terry(scores))
     together = fit(pairs(), mlp(6), aim, learning(patience=1), bootstrap=True)
@@ -104,6 +106,7 @@ def test_a_pair_of_weight_two_is_the_pair_given_twice():
     torch.testing.assert_close(weighted.head.weights[0][0, :, 0], best[1])
 
 
+@pytest.mark.slow
 def test_members_differ_by_what_they_drew_even_where_the_optimum_is_one():
     aim = Aim(lambda _, scores: bradley_terry(scores))
     head = fit(pairs(), linear, aim, learning(epochs=30), bootstrap=True).head
