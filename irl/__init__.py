@@ -9,8 +9,9 @@ _LAZY = {
     "load_pair": "irl.policies.pair",
     "score": "irl.jobs.scoring",
     "recover": "irl.jobs.any_recovery",
+    "fit_ensemble": "irl.jobs.ensemble",
 }
-__all__ = ["load_pair", "recover", "score"]
+__all__ = ["fit_ensemble", "load_pair", "recover", "score"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from explain import commands
+from irl.commands import COMMANDS
 from irl.errors import InputError, IrlError
 from irl.jobs.terminal import interrupted, nothing_done, progress
 from irl.options import (
@@ -45,7 +46,7 @@ organisms_app = typer.Typer(no_args_is_help=True, help="Pairs whose truth is kno
 runs_app = typer.Typer(no_args_is_help=True, help="List, show and export runs.")
 app.add_typer(organisms_app, name="organisms")
 app.add_typer(runs_app, name="runs")
-for command in commands.COMMANDS:
+for command in (*commands.COMMANDS, *COMMANDS):
     app.command()(command)
 
 

@@ -10,9 +10,9 @@ With a an answer of the aligned policy, b one of the reference, r the reward in 
     log_ratio       variance within prompts of r - log pi_A/pi_R
     margin          E[-p(r(a) - r(b))], p(m) = m, twice that below 0 (Ng and Russell 2000)
 
-Every loss is invariant under r + c(x): all are functions of differences within a prompt. The first
-four know the reward's scale only where both policies give answers; `margin` knows no scale at all
-and needs a bounded reward, since it is homogeneous.
+All but `pointwise` are invariant under r + c(x), as functions of differences within a prompt. The
+first four know the reward's scale only where both policies give answers; `margin` knows no scale at
+all and needs a bounded reward, since it is homogeneous.
 Each returns one number for each member and prompt, the mean over its pairs or answers.
 """
 
@@ -83,6 +83,17 @@ def generalised(scores: Sides, q: float = 0.7) -> Losses:
     """
     powers = torch.exp(q * torch.nn.functional.logsigmoid(scores.margins))
     return mean_over((1 - powers) / q, scores.pairs)
+
+
+def pointwise(scores: Sides) -> Losses:
+    """Logistic loss of every answer by itself: was it chosen (r > 0) or rejected (r < 0)?
+
+    Classification as in 2411.04991. The one loss here that is not invariant under r + c(x): it asks
+    answers to different prompts to agree on where 0 is.
+    """
+    softplus = torch.nn.functional.softplus
+    chosen = mean_over(softplus(-scores.aligned), scores.ours)
+    return (chosen + mean_over(softplus(scores.reference), scores.theirs)) / 2
 
 
 def candidates(scores: Sides) -> Losses:

@@ -3,9 +3,9 @@
 docs/recipes/NAME.yaml says with its key `kind` what the table is about: a `pair` (the default), the
 `organisms` with a known truth, the `nulls` that calibrate the verdict, the recovery `methods` on
 organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), the `coverage` of
-posteriors, the `readability` of log-ratios, `probes`, rewards that others `published`, the
-`replication` of their experiment, the `localisation` of what pays by maps of words, or the `gaps`
-of gradient attributions. Every row of docs/results/NAME.json is one measurement.
+posteriors, the `readability` of log-ratios, `probes`, `ensembles`, rewards that others
+`published`, the `replication` of their experiment, the `localisation` of what pays by maps of words,
+or the `gaps` of gradient attributions. Every row of docs/results/NAME.json is one measurement.
 """
 
 import logging
@@ -20,6 +20,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from explain.jobs.alarm_results import AlarmsRecipe, alarm_rows
 from explain.jobs.coverage_results import CoverageRecipe, coverage_rows
+from explain.jobs.ensemble_results import EnsemblesRecipe, ensemble_rows
 from explain.jobs.gap_results import GapsRecipe, gap_rows
 from explain.jobs.localisation_results import LocalisationRecipe, localisation_rows
 from explain.jobs.methods_results import MethodsRecipe, method_rows
@@ -56,6 +57,7 @@ Recipe = (
     | ReplicationRecipe
     | LocalisationRecipe
     | GapsRecipe
+    | EnsemblesRecipe
 )
 _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = MappingProxyType(
     {
@@ -73,6 +75,7 @@ _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = Mappi
         ReplicationRecipe: replication_rows,
         LocalisationRecipe: localisation_rows,
         GapsRecipe: gap_rows,
+        EnsemblesRecipe: ensemble_rows,
     }
 )
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])

@@ -56,7 +56,9 @@ class LabelledResponse:
 
 
 @dataclass(frozen=True)
-class _Comparison:
+class Comparison:
+    """What one row compares."""
+
     prompt: Prompt
     chosen: tuple[str, ...]
     rejected: tuple[str, ...]
@@ -102,7 +104,7 @@ def _labelled_response(
 
 
 def _compared(line: int, cells: Cells) -> tuple[LabelledResponse, ...]:
-    compared = _comparison(cells)
+    compared = comparison(cells)
     if not any(compared.chosen + compared.rejected):
         raise RowError("chosen and rejected are both empty")
     if {*compared.chosen} & {*compared.rejected}:
@@ -114,7 +116,12 @@ def _compared(line: int, cells: Cells) -> tuple[LabelledResponse, ...]:
     )
 
 
-def _comparison(cells: Cells) -> _Comparison:
+def comparison(cells: Cells) -> Comparison:
+    """What the columns chosen and rejected, and a prompt if there is one, compare.
+
+    Raises:
+        RowError: they compare nothing.
+    """
     prompt = prompt_in(cells, _PROMPTS)
     chosen, rejected = cells["chosen"], cells["rejected"]
     match _kind(chosen, "chosen"), _kind(rejected, "rejected"):
@@ -125,7 +132,7 @@ def _comparison(cells: Cells) -> _Comparison:
         case "texts", "texts":
             good = tuple(text(one, "a response in chosen") for one in _items(chosen))
             bad = tuple(text(one, "a response in rejected") for one in _items(rejected))
-            return _Comparison("" if prompt is None else prompt, good, bad)
+            return Comparison("" if prompt is None else prompt, good, bad)
         case one, other:
             raise RowError(f"chosen holds {one}, but rejected holds {other}")
 
@@ -144,24 +151,22 @@ def _items(value: object) -> list[object]:
     return value
 
 
-def _of_messages(
-    prompt: Prompt | None, chosen: list[object], rejected: list[object]
-) -> _Comparison:
+def _of_messages(prompt: Prompt | None, chosen: list[object], rejected: list[object]) -> Comparison:
     earlier, good = last_turn(chosen, "chosen")
     others, bad = last_turn(rejected, "rejected")
     if earlier != others:
         raise RowError(
             "chosen and rejected answer different conversations: their earlier messages differ"
         )
-    return _Comparison(continued(prompt or "", earlier), (good,), (bad,))
+    return Comparison(continued(prompt or "", earlier), (good,), (bad,))
 
 
-def _of_texts(prompt: Prompt | None, chosen: str, rejected: str) -> _Comparison:
+def _of_texts(prompt: Prompt | None, chosen: str, rejected: str) -> Comparison:
     if prompt is not None:
-        return _Comparison(prompt, (chosen,), (rejected,))
+        return Comparison(prompt, (chosen,), (rejected,))
     shared = shared_prompt(chosen, rejected)
     cut = len(shared)
-    return _Comparison(shared, (chosen[cut:],), (rejected[cut:],))
+    return Comparison(shared, (chosen[cut:],), (rejected[cut:],))
 
 
 def shared_prompt(chosen: str, rejected: str) -> str:

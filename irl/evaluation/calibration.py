@@ -66,6 +66,12 @@ def label_error(margins: Array, cluster: Codes, seed: int = 0) -> Estimate | Non
         cluster: what is drawn and held out together, 0 .. n - 1 all used.
         seed: of the bootstrap.
     """
+    odds = label_odds(margins, cluster)
+    return None if odds is None else _error(odds, cluster, seed)
+
+
+def label_odds(margins: Array, cluster: Codes) -> Array | None:
+    """Log-odds of each pair's label, the scale from other folds; None as for `label_error`."""
     if not len(margins):
         return None
     odds = np.zeros_like(margins)
@@ -77,7 +83,7 @@ def label_error(margins: Array, cluster: Codes, seed: int = 0) -> Estimate | Non
         if not scale > _NO_ODDS:
             return None
         odds[inside] = scale * margins[inside]
-    return _error(odds, cluster, seed)
+    return odds
 
 
 def _scale(margins: Array) -> float:

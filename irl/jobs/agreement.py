@@ -19,8 +19,8 @@ from irl.policies.pair import PolicyPair
 from irl.policies.template import as_chat, encode_response
 from irl.records import Accuracy
 from irl.rewards.conditions import TypedPrompt
-from irl.rewards.head_reward import HeadReward
 from irl.rewards.stored import Reward
+from irl.rewards.terms import TermReward
 from irl.runs import RunFolder
 from irl.tensors import TokenSequence
 
@@ -89,7 +89,7 @@ def agreement(
 def recovered_scores(reward: Reward, rows: Sequence[LabelledResponse]) -> NDArray[np.float64]:
     """The recovered reward of labelled responses to their own prompts."""
     texts = [row.response for row in rows]
-    if isinstance(reward, HeadReward):
+    if not isinstance(reward, TermReward):
         return reward(texts, [row.prompt for row in rows]).numpy().astype(np.float64)
     prompts = [TypedPrompt.of(row.prompt, row.prompt_type) for row in rows]
     scores: NDArray[np.float64] = reward(texts, prompts).numpy()
@@ -98,7 +98,7 @@ def recovered_scores(reward: Reward, rows: Sequence[LabelledResponse]) -> NDArra
 
 def without_type(reward: Reward, rows: Sequence[LabelledResponse]) -> int:
     """How many rows lack the prompt type that the reward asks for."""
-    if isinstance(reward, HeadReward):
+    if not isinstance(reward, TermReward):
         return 0
     if not any(condition.prompt_type for condition in reward.conditional):
         return 0

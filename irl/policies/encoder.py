@@ -1,7 +1,8 @@
-"""Answers as vectors: mean hidden states of a policy, or a sentence encoder's embeddings.
+"""Answers as vectors: hidden states of a policy, or a sentence encoder's embeddings.
 
 A policy reads the answer after its prompt, and the hidden states of the answer's own tokens are
-averaged (last layer, completion only, 2510.06096); plain text is closed by EOS, as everywhere. A
+averaged (last layer, completion only, 2510.06096), or that of the last one is taken, where reward
+models have their score; plain text is closed by EOS, as everywhere. A
 sentence encoder reads the answer alone, in whatever way its directory says (pooling,
 normalisation).
 """
@@ -28,6 +29,7 @@ from irl.tensors import TokenSequence, by_length, right_padded
 
 Embedded = Float[Tensor, "text feature"]
 Kind = Literal["policy", "sentence-encoder"]
+Pooling = Literal["mean", "last"]
 _LOG = logging.getLogger("irl")
 _BATCH_TOKENS = 16384
 "Padded tokens of one forward pass"
@@ -47,6 +49,8 @@ class Encoder:
     "how a policy reads prompts that are plain strings"
     dtype: Dtype
     encode: Callable[[Sequence[PromptText], Sequence[str]], Embedded]
+    pooling: Pooling = "mean"
+    "of a policy's hidden states over the answer"
 
     @property
     def reads_prompts(self) -> bool:
@@ -54,38 +58,48 @@ class Encoder:
         return self.kind == "policy"
 
 
-def load_encoder(source: str, loading: Loading, chat: str = "auto") -> Encoder:
+def load_encoder(
+    source: str, loading: Loading, chat: str = "auto", pooling: Pooling = "mean"
+) -> Encoder:
     """A sentence encoder's directory, if it has a modules.json, or a policy's.
 
     Raises:
-        PolicyError: there is no such directory or id, or it cannot be loaded.
+        PolicyError: there is no such directory or id, or it cannot be loaded or pooled so.
     """
     location = locate(source)
     if (location.folder / "modules.json").is_file():
+        if pooling != "mean":
+            raise PolicyError(f"{source} is a sentence encoder, which pools in its own way.")
         return of_sentences(location, loading)
     if location.adapter is not None:
         raise PolicyError(
             f"{source} is an adapter; merge it into a full checkpoint to embed answers by it."
         )
-    return of_policy(load_full(location, loading), chat)
+    return of_policy(load_full(location, loading), chat, pooling)
 
 
-def of_policy(policy: Policy, chat: str = "auto") -> Encoder:
-    """Mean hidden states of the answer's tokens."""
+def of_policy(policy: Policy, chat: str = "auto", pooling: Pooling = "mean") -> Encoder:
+    """Hidden states of the answer's tokens."""
 
     def encode(prompts: Sequence[PromptText], texts: Sequence[str]) -> Embedded:
         given = encode_answers(policy.tokenizer, prompts, texts, policy.eos_ids, chat)
-        return mean_hidden_states(policy, given)
+        return hidden_states(policy, given, pooling)
 
     known = policy.checkpoint
     dtype: Any = known.dtype
     folder = policy.folder or Path(known.source)
-    return Encoder(known.source, folder.resolve(), known.sha256, "policy", chat, dtype, encode)
+    source, sha256, where = known.source, known.sha256, folder.resolve()
+    return Encoder(source, where, sha256, "policy", chat, dtype, encode, pooling)
 
 
 @torch.inference_mode()
-def mean_hidden_states(policy: Policy, sequences: Sequence[TokenSequence]) -> Embedded:
-    """The mean over the response tokens of the last hidden states; 0 for an empty response."""
+def hidden_states(
+    policy: Policy, sequences: Sequence[TokenSequence], pooling: Pooling = "mean"
+) -> Embedded:
+    """The last layer's states, their mean over the response tokens or the last of them.
+
+    An empty response has a mean of 0.
+    """
     room = policy.context_tokens
     if long := sum(len(sequence) > room for sequence in sequences):
         _LOG.warning(
@@ -96,7 +110,7 @@ def mean_hidden_states(policy: Policy, sequences: Sequence[TokenSequence]) -> Em
     fitting = [_cut(sequence, room) for sequence in sequences]
     pooled: list[Tensor] = [torch.empty(0)] * len(fitting)
     for here in by_length([len(sequence) for sequence in fitting], _BATCH_TOKENS):
-        means = _batch_means(policy, [fitting[at] for at in here])
+        means = _pooled(policy, [fitting[at] for at in here], pooling)
         for at, mean in zip(here, means, strict=True):
             pooled[at] = mean
     return torch.stack(pooled)
@@ -139,7 +153,7 @@ def of_sentences(location: Location, loading: Loading) -> Encoder:
     return Encoder(location.source, folder, sha256, kind, "never", loading.dtype, encode)
 
 
-def _batch_means(policy: Policy, sequences: Sequence[TokenSequence]) -> Embedded:
+def _pooled(policy: Policy, sequences: Sequence[TokenSequence], pooling: Pooling) -> Embedded:
     batch = right_padded(sequences, policy.pad_id)
     starts = torch.tensor([len(sequence.prompt_ids) for sequence in sequences])
     own = batch.attention & (torch.arange(batch.ids.shape[1]) >= starts[:, None])
@@ -149,6 +163,10 @@ def _batch_means(policy: Policy, sequences: Sequence[TokenSequence]) -> Embedded
             attention_mask=batch.attention.long().to(policy.device),
             use_cache=False,
         ).last_hidden_state.float()
+    if pooling == "last":
+        ends = batch.attention.sum(1).to(hidden.device) - 1
+        states: Tensor = hidden[torch.arange(len(ends), device=hidden.device), ends]
+        return states.cpu()
     weights = own.to(hidden)[..., None]
     means: Tensor = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
     return means.cpu()

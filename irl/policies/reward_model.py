@@ -79,6 +79,7 @@ class Scorer(nn.Module):
             unlike = next(at for at in range(len(tokenizer)) if at != tokenizer.eos_token_id)
             tokenizer.pad_token = tokenizer.convert_ids_to_tokens(unlike)
         self.model.config.pad_token_id = tokenizer.pad_token_id
+        self.model.config.problem_type = "regression"  # servers squash a single label otherwise
         self.model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 

@@ -28,7 +28,15 @@ from irl.records.audit import (
 from irl.records.base import Caveat, Checkpoint, Estimate, Record
 from irl.records.concepts import ConceptLimits, ConceptScore, ConceptsReport
 from irl.records.contexts import ContextPrice, Contexts
+from irl.records.ensemble import (
+    Abstention,
+    Disagreement,
+    EnsembleReport,
+    PairFigures,
+    ReliabilityBin,
+)
 from irl.records.explanations import Explanations
+from irl.records.judging import JudgingReport
 from irl.records.one_token import LeftOut, OneTokenAnswer, OneTokenReport
 from irl.records.organisms import Truth, TruthTerm
 from irl.records.probes import (
@@ -44,11 +52,13 @@ from irl.records.probes import (
 )
 from irl.records.recovery import RecoveryReport, WordsVerdict
 from irl.records.results import ResultRow, ResultTable
+from irl.records.reward_bench import BenchSubset, RewardBenchReport, TiesScore
 from irl.records.runs import Check, Manifest
 from irl.records.segments import SegmentGroup, SegmentsReport
 from irl.records.series import SeriesCheckpoint, SeriesReport, SeriesRow
 
 __all__ = [
+    "Abstention",
     "Accuracy",
     "Aspect",
     "AspectResidual",
@@ -57,6 +67,7 @@ __all__ = [
     "AttributionMethod",
     "AttributionReport",
     "AuditReport",
+    "BenchSubset",
     "Caveat",
     "ChangedTerm",
     "Check",
@@ -66,7 +77,9 @@ __all__ = [
     "ConceptsReport",
     "ContextPrice",
     "Contexts",
+    "Disagreement",
     "Drift",
+    "EnsembleReport",
     "Estimate",
     "Explanations",
     "FeatureRates",
@@ -75,6 +88,7 @@ __all__ = [
     "FlipSearch",
     "GateRow",
     "Identifiability",
+    "JudgingReport",
     "LeftOut",
     "Manifest",
     "MethodDistance",
@@ -83,6 +97,7 @@ __all__ = [
     "OneTokenAnswer",
     "OneTokenReport",
     "Pair",
+    "PairFigures",
     "PositionKL",
     "ProbeFinding",
     "ProbeLimits",
@@ -93,14 +108,17 @@ __all__ = [
     "Record",
     "Recovery",
     "RecoveryReport",
+    "ReliabilityBin",
     "ResultRow",
     "ResultTable",
+    "RewardBenchReport",
     "SegmentGroup",
     "SegmentsReport",
     "SeriesCheckpoint",
     "SeriesReport",
     "SeriesRow",
     "Term",
+    "TiesScore",
     "TokenMove",
     "TriggerFinding",
     "TriggerSearch",

@@ -6,7 +6,8 @@ draws its own weights. It is fitted once for each penalty of its squared weights
     mean over prompts of the loss + penalty * sum of squared weights
 
 and ends as it was when its validation loss was lowest, over epochs and penalties. Members share the
-order of the batches and nothing else: a member is the same in whatever company it is fitted.
+order of the batches and nothing else: a member is the same in whatever company it is fitted. With
+`bootstrap`, each weighs the prompts that it trains on by how often they were drawn again.
 
 Nothing is chosen here. All members are reported; `consensus` picks one without labels.
 """
@@ -30,6 +31,10 @@ MIN_PROMPTS = 5
 "Fewer cannot be split into training and validation"
 SILENCE_SECONDS = 10.0
 "A fit that takes longer says how far it is"
+LARGE = 500_000
+"""Weights of one member from which members are fitted one after another: together they would
+outgrow the cache of a core and take longer."""
+_SEEDS_APART = 1_000_003
 _LOG = logging.getLogger("irl.recovery")
 
 Loss = Callable[..., Losses]
@@ -80,8 +85,10 @@ def fit(
     aim: Aim,
     learning: Learning,
     start: Sequence[Head] | None = None,
+    *,
+    bootstrap: bool = False,
 ) -> Fitted:
-    """Fit one reward for each seed.
+    """Fit one reward for each seed, in the precision of the features.
 
     Args:
         examples: answers of both policies.
@@ -89,30 +96,55 @@ def fit(
         aim: what is minimised.
         learning: seeds, steps and when to stop.
         start: heads to go on from; drawn anew if None.
+        bootstrap: weigh prompts by draws with replacement (Efron 1979), each seed by its own.
 
     Raises:
         InputError: too few prompts to hold some out.
     """
-    clusters = examples.clusters
-    n_clusters = int(clusters.max()) + 1
+    n_clusters = int(examples.clusters.max()) + 1
     if n_clusters < MIN_PROMPTS:
         raise InputError(
             f"A reward is fitted to some prompts and stopped by others; {n_clusters} are too few, "
             f"at least {MIN_PROMPTS} are needed."
         )
-    tries = len(learning.penalties)
-    held_out = torch.stack(
-        [hold_out(n_clusters, learning.validation_share, seed) for seed in learning.seeds]
-    )[:, clusters].repeat_interleave(tries, 0)
-    penalties = torch.tensor(learning.penalties).repeat(len(learning.seeds))
-    heads = [
-        head.members_at(torch.arange(head.members).repeat_interleave(tries))
-        for head in start or _drawn(examples, form, learning, aim.parts)
+    heads = list(start or _drawn(examples, form, learning, aim.parts))
+    how = _How(examples, aim, learning, bootstrap=bootstrap)
+    if sum(weight[0].numel() for head in heads for weight in head.parameters()) <= LARGE:
+        return _together(how, heads, learning.seeds)
+    each = [
+        _together(how, [head.members_at(torch.tensor([at])) for head in heads], (seed,))
+        for at, seed in enumerate(learning.seeds)
     ]
-    course = _Course(heads, len(penalties), learning.patience)
+    return _joined(each)
+
+
+@dataclass(frozen=True)
+class _How:
+    examples: Examples
+    aim: Aim
+    learning: Learning
+    bootstrap: bool
+
+
+def _together(how: _How, start: Sequence[Head], seeds: Sequence[int]) -> Fitted:
+    examples, aim, learning = how.examples, how.aim, how.learning
+    clusters = examples.clusters
+    tries = len(learning.penalties)
+    n_clusters = int(clusters.max()) + 1
+    kept_back = torch.stack(
+        [hold_out(n_clusters, learning.validation_share, seed) for seed in seeds]
+    )
+    weights_of = drawn_again(kept_back, seeds) if how.bootstrap else (~kept_back).float()
+    held_out = kept_back[:, clusters].repeat_interleave(tries, 0)
+    trained_on = weights_of[:, clusters].repeat_interleave(tries, 0)
+    penalties = torch.tensor(learning.penalties, dtype=examples.features.dtype)
+    penalties = penalties.repeat(len(seeds))
+    heads = [head.members_at(torch.arange(head.members).repeat_interleave(tries)) for head in start]
+    course = _Course(heads, penalties, learning.patience)
     weights = [weight for head in heads for weight in head.parameters()]
-    optimiser = torch.optim.Adam(weights, lr=learning.learning_rate)
-    order = torch.Generator().manual_seed(0)
+    # Fused: the steps of many members would else cost more than their gradients.
+    optimiser = torch.optim.Adam(weights, lr=learning.learning_rate, fused=True)
+    order, penalised = torch.Generator().manual_seed(0), bool(penalties.any())
     judged_by = aim.judged_by or aim.loss
     course.judge(_validation(examples, heads, judged_by, held_out))
     while course.running and len(course.losses) <= learning.epochs:
@@ -121,9 +153,11 @@ def fit(
         ):
             batch = examples.batch(prompts)
             each = aim.loss(batch, *_scores(batch, heads))
-            penalty = penalties * sum(head.squared_weights() for head in heads)
+            minimised = _mean(each, trained_on[:, prompts])
+            if penalised:
+                minimised = minimised + penalties * sum(h.squared_weights() for h in heads)
             optimiser.zero_grad()
-            (_mean(each, ~held_out[:, prompts]) + penalty).sum().backward()
+            minimised.sum().backward()
             optimiser.step()
             if aim.constraint:
                 for head in heads:
@@ -131,9 +165,22 @@ def fit(
         course.judge(_validation(examples, heads, judged_by, held_out))
         course.say(learning.epochs)
     course.restore()
-    at = course.best.view(-1, tries).argmin(1) + tries * torch.arange(len(learning.seeds))
+    at = course.best.view(-1, tries).argmin(1) + tries * torch.arange(len(seeds))
     parts_kept = tuple(head.members_at(at) for head in heads)
     return Fitted(parts_kept, torch.stack(course.losses, 1)[at], held_out[at], penalties[at])
+
+
+def _joined(each: Sequence[Fitted]) -> Fitted:
+    parts = zip(*(fitted.parts for fitted in each), strict=True)
+    validation = torch.nn.utils.rnn.pad_sequence(
+        [fitted.validation[0] for fitted in each], batch_first=True, padding_value=torch.nan
+    )
+    return Fitted(
+        tuple(Head.joined(heads) for heads in parts),
+        validation,
+        torch.cat([fitted.held_out for fitted in each]),
+        torch.cat([fitted.penalties for fitted in each]),
+    )
 
 
 def hold_out(n_prompts: int, share: float, seed: int) -> Bool[Tensor, " prompt"]:
@@ -145,20 +192,36 @@ def hold_out(n_prompts: int, share: float, seed: int) -> Bool[Tensor, " prompt"]
     return held_out
 
 
+def drawn_again(
+    held_out: Bool[Tensor, "member prompt"], seeds: Sequence[int]
+) -> Float[Tensor, "member prompt"]:
+    """How often a bootstrap sample of the prompts that are not held out holds each of them."""
+    counts = torch.zeros(held_out.shape)
+    for row, theirs, seed in zip(counts, held_out, seeds, strict=True):
+        own = (~theirs).nonzero().squeeze(1)
+        # Another stream than `hold_out`, which starts from the same seed.
+        generator = torch.Generator().manual_seed(seed + _SEEDS_APART)
+        drawn = own[torch.randint(len(own), (len(own),), generator=generator)]
+        row += torch.bincount(drawn, minlength=len(row))
+    return counts
+
+
 def _drawn(examples: Examples, form: Form, learning: Learning, parts: int) -> list[Head]:
     """Heads whose members are drawn by their own seeds."""
     n_features = examples.features.shape[1]
     singles = [torch.Generator().manual_seed(seed) for seed in learning.seeds]
-    return [
+    heads = [
         Head.joined([form(1, n_features, generator) for generator in singles]) for _ in range(parts)
     ]
+    double = examples.features.dtype == torch.float64
+    return [head.double() if double else head for head in heads]
 
 
 def _scores(batch: Batch, heads: Sequence[Head]) -> list[Sides]:
     return [batch.sides(head(batch.features)) for head in heads]
 
 
-def _mean(each: Losses, which: Bool[Tensor, "member prompt"]) -> Float[Tensor, " member"]:
+def _mean(each: Losses, which: Tensor) -> Float[Tensor, " member"]:
     weights = which.to(each.dtype)
     mean: Tensor = (each * weights).sum(1) / weights.sum(1).clamp(min=1)
     return mean
@@ -179,10 +242,10 @@ def _validation(
 class _Course:
     """Each member's losses so far, and its weights when they were lowest."""
 
-    def __init__(self, heads: Sequence[Head], members: int, patience: int) -> None:
+    def __init__(self, heads: Sequence[Head], members: Tensor, patience: int) -> None:
         self.heads, self.patience = heads, patience
-        self.best = torch.full((members,), torch.inf)
-        self.waited = torch.zeros(members, dtype=torch.long)
+        self.best = torch.full_like(members, torch.inf)
+        self.waited = torch.zeros(len(members), dtype=torch.long)
         self.losses: list[Tensor] = []
         self.said_seconds = perf_counter()
         self.kept = [[weight.detach().clone() for weight in head.parameters()] for head in heads]

@@ -52,8 +52,9 @@ class Embeddings:
         return (raw - self.centre) / self.scale
 
     def __str__(self) -> str:
-        kind = "mean hidden states of" if self.encoder.reads_prompts else "embeddings by"
-        return f"{kind} {self.encoder.source}"
+        by = self.encoder
+        kind = f"{by.pooling} hidden states of" if by.reads_prompts else "embeddings by"
+        return f"{kind} {by.source}"
 
     def standardised(
         self, texts: Sequence[str], prompts: Sequence[PromptText] | None
@@ -63,7 +64,14 @@ class Embeddings:
         Raises:
             InputError: as for a call, or some embedding is not finite.
         """
-        raw = self._raw(texts, prompts)
+        return self.in_units_of(self._raw(texts, prompts))
+
+    def in_units_of(self, raw: Float[Tensor, "text feature"]) -> "Embeddings":
+        """The same from embeddings that are already there.
+
+        Raises:
+            InputError: some are not finite.
+        """
         if not raw.isfinite().all():
             raise InputError(f"Some {self} are not finite; load them in another dtype.")
         spread = raw.std(0)
@@ -82,6 +90,7 @@ class Embeddings:
             "sha256": encoder.sha256,
             "chat": encoder.chat,
             "dtype": encoder.dtype,
+            "pooling": encoder.pooling,
         }
 
     @classmethod
@@ -92,9 +101,8 @@ class Embeddings:
             InputError: it has.
             PolicyError: it is not there any more.
         """
-        encoder = load_encoder(
-            document["encoder"], Loading(dtype=document["dtype"]), document["chat"]
-        )
+        loading, pooling = Loading(dtype=document["dtype"]), document.get("pooling", "mean")
+        encoder = load_encoder(document["encoder"], loading, document["chat"], pooling)
         if encoder.sha256 != document["sha256"]:
             raise InputError(
                 f"The reward in {folder} reads embeddings by {encoder.source}, which has changed "
@@ -110,7 +118,14 @@ class Embeddings:
         read = asked(texts, prompts) if by.reads_prompts else [""] * len(texts)
         if self.cache is None:
             return by.encode(read, texts)
-        said = json.dumps([CACHED, by.sha256, by.chat, by.dtype, list(read), list(texts)])
+        how = [
+            CACHED,
+            by.sha256,
+            by.chat,
+            by.dtype,
+            *([by.pooling] if by.pooling != "mean" else []),
+        ]
+        said = json.dumps([*how, list(read), list(texts)])
         file = self.cache / f"{hashlib.sha256(said.encode()).hexdigest()}.safetensors"
         try:
             return load_file(file)["embeddings"]

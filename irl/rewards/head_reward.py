@@ -13,6 +13,7 @@ from torch import Tensor
 
 from irl.errors import InputError, IrlError
 from irl.policies.template import PromptText
+from irl.rewards.boosted import Boosted
 from irl.rewards.embeddings import Embeddings
 from irl.rewards.features import WordCounts
 from irl.rewards.heads import Head, Layers, Scores
@@ -27,7 +28,7 @@ class HeadReward:
     """Callable on texts. Identified up to a constant of each prompt, as every recovered reward."""
 
     features: Reader
-    head: Head
+    head: Head | Boosted
     chosen: int = 0
     "the member that speaks for all; see `irl.recovery.consensus`"
 
@@ -87,11 +88,12 @@ class HeadReward:
             ) from None
 
 
-def _stored(folder: Path, name: str, document: dict[str, Any]) -> tuple[Reader, Head]:
+def _stored(folder: Path, name: str, document: dict[str, Any]) -> tuple[Reader, Head | Boosted]:
     if document["head"] == "transformer":
-        head = Transformer.load(folder, name, document)
-        return TokenIds(head.scorer, document["chat"]), head
-    layers = Layers.load(folder, name, document)
+        whole = Transformer.load(folder, name, document)
+        return TokenIds(whole.scorer, document["chat"]), whole
+    kind = Boosted if document["head"] == "boosted" else Layers
+    layers = kind.load(folder, name, document)
     if document["features"] == "embeddings":
         return Embeddings.load(folder, name, document), layers
     return WordCounts.load(folder, name, document), layers

@@ -110,9 +110,7 @@ class Layers(Head):
     def forward(self, features: Features) -> Scores:
         """Scores of every member."""
         first, *others = self.weights
-        members, _, width = first.shape
-        wide = features @ first.transpose(0, 1).flatten(1)  # one product for all members
-        hidden = wide.view(len(features), members, width).transpose(0, 1)
+        hidden = torch.bmm(features.expand(self.members, -1, -1), first)
         for weight, bias in zip(others, self.biases, strict=True):
             hidden = torch.relu(hidden + bias) @ weight
         scores: Tensor = hidden.squeeze(-1)
@@ -128,10 +126,11 @@ def linear(members: int, features: int, generator: torch.Generator) -> Layers:
     return Layers(members, (features, 1), generator)
 
 
-def mlp(width: int = 128, depth: int = 1) -> Form:
-    """So many hidden layers of that width."""
+def mlp(*widths: int) -> Form:
+    """Hidden layers of these widths; one of 128 if none is named."""
+    hidden = widths or (128,)
 
     def form(members: int, features: int, generator: torch.Generator) -> Layers:
-        return Layers(members, (features, *[width] * depth, 1), generator)
+        return Layers(members, (features, *hidden, 1), generator)
 
     return form

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from irl.errors import InputError
+from irl.rewards.ensemble import NAME, Ensemble
 from irl.rewards.head_reward import HeadReward
 from irl.rewards.terms import TermReward
 
-Reward = TermReward | HeadReward
+Reward = TermReward | HeadReward | Ensemble
 
 
 def load_reward(folder: Path) -> Reward:
@@ -17,6 +18,8 @@ def load_reward(folder: Path) -> Reward:
     """
     if (folder / "terms.json").is_file():
         return TermReward.load(folder, "terms")
+    if (folder / f"{NAME}.json").is_file():
+        return Ensemble.load(folder)
     if (folder / "head.json").is_file():
         return HeadReward.load(folder, "head")
     raise InputError(f"There is no reward in {folder}; `irl recover` stores one in its run folder.")

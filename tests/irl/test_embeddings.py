@@ -12,7 +12,7 @@ from irl.config import HeadSettings, Loading
 from irl.errors import InputError, PolicyError
 from irl.jobs.learning import identity, load_base
 from irl.policies.checkpoint import files_sha256
-from irl.policies.encoder import Encoder, load_encoder, mean_hidden_states, of_policy
+from irl.policies.encoder import Encoder, hidden_states, load_encoder, of_policy
 from irl.policies.reward_model import load_scorer
 from irl.policies.template import encode_response
 from irl.rewards.embeddings import Embeddings
@@ -55,7 +55,7 @@ def test_hidden_states_are_averaged_over_the_answers_own_tokens(architecture: st
         encode_response(policy.tokenizer, prompt, text, policy.eos_ids)
         for prompt, text in zip(PROMPTS, TEXTS, strict=True)
     ]
-    found = mean_hidden_states(policy, sequences)
+    found = hidden_states(policy, sequences)
     for row, sequence in zip(found, sequences, strict=True):
         ids = torch.tensor([[*sequence.prompt_ids, *sequence.response_ids]])
         with torch.no_grad():
@@ -69,19 +69,19 @@ def test_an_answer_of_no_tokens_and_one_beyond_the_context_are_no_stumbling_bloc
     policy = fakes.policy(fakes.model())
     prompt, answer = (5, 6, 7), tuple(range(5, 100))
     empty, long = TokenSequence(prompt, ()), TokenSequence(prompt, answer)
-    found = mean_hidden_states(policy, [empty, long])
+    found = hidden_states(policy, [empty, long])
     room = TokenSequence(prompt[-1:], answer[: policy.context_tokens - 1])
     assert found[0].abs().max() == 0
-    assert torch.allclose(found[1], mean_hidden_states(policy, [room])[0], atol=1e-6)
+    assert torch.allclose(found[1], hidden_states(policy, [room])[0], atol=1e-6)
     assert "1 of 2 answers with their prompts do not fit into the 64 tokens" in caplog.text
 
 
 def test_of_a_prompt_that_is_too_long_the_end_is_read():
     policy = fakes.policy(fakes.model())
     prompt, answer = tuple(range(5, 85)), (7, 8, 9)
-    found = mean_hidden_states(policy, [TokenSequence(prompt, answer)])
+    found = hidden_states(policy, [TokenSequence(prompt, answer)])
     kept = TokenSequence(prompt[-61:], answer)
-    assert torch.allclose(found, mean_hidden_states(policy, [kept]), atol=1e-6)
+    assert torch.allclose(found, hidden_states(policy, [kept]), atol=1e-6)
 
 
 def test_the_prompt_and_words_inside_an_answer_matter():

@@ -70,7 +70,7 @@ def test_a_prompt_that_only_one_policy_answered_is_refused():
 # Heads
 
 
-@pytest.mark.parametrize("form", [linear, mlp(8), mlp(5, depth=2)])
+@pytest.mark.parametrize("form", [linear, mlp(8), mlp(5, 5)])
 def test_members_score_as_they_do_alone_and_rows_as_they_do_alone(form: Form):
     head = form(3, 4, torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -87,7 +87,7 @@ def test_members_score_as_they_do_alone_and_rows_as_they_do_alone(form: Form):
 
 
 def test_a_network_is_the_formula_of_its_layers():
-    head = mlp(3, depth=2)(2, 4, torch.Generator().manual_seed(0))
+    head = mlp(3, 3)(2, 4, torch.Generator().manual_seed(0))
     with torch.no_grad():
         for weight in head.parameters():
             weight.normal_(generator=torch.Generator().manual_seed(1))

@@ -30,7 +30,7 @@ def drawn(head: Head, seed: int = 0) -> Head:
 
 @pytest.fixture(params=["linear", "mlp"])
 def reward(request: pytest.FixtureRequest) -> HeadReward:
-    form = linear if request.param == "linear" else mlp(4, depth=2)
+    form = linear if request.param == "linear" else mlp(4, 4)
     return HeadReward(WORDS, drawn(form(3, 3, torch.Generator())), chosen=1)
 
 

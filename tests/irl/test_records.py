@@ -13,8 +13,8 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "audit.schema.json"
 "Made by the command in golden/README.md"
 KEYS = {
     "": "schema run_id created versions settings pair verdict objectives terms changed fit "
-    "accuracy aspects aspects_r2 aspect_residuals drift recovery identifiability contexts explanations gate "
-    "timings_seconds peak_memory_bytes",
+    "accuracy aspects aspects_r2 aspect_residuals drift recovery identifiability contexts "
+    "explanations gate timings_seconds peak_memory_bytes",
     "Estimate": "value low high n",
     "Pair": "aligned reference trained_with",
     "Checkpoint": "source sha256 dtype n_parameters",

@@ -1,0 +1,50 @@
+"""The command `irl judge`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from irl.options import Json, Seed
+from irl.records import Estimate
+
+
+def judge(
+    judge: Annotated[
+        str, typer.Argument(help="A chat model's directory, or a run that stored a reward.")
+    ],
+    out: Annotated[Path, typer.Option(help="The JSONL file of preferences to write.")],
+    answers: Annotated[
+        str | None, typer.Option(help="Samples: prompt, response; several to a prompt.")
+    ] = None,
+    preferences: Annotated[
+        str | None, typer.Option(help="Pairs whose labels are compared with.")
+    ] = None,
+    chat: Annotated[str, typer.Option(help="Use the chat template? auto, always, never.")] = "auto",
+    seed: Seed = None,
+    as_json: Json = False,
+) -> None:
+    """Let a model or a reward say which answers are better, asked in both orders."""
+    from irl.config import ScoreSettings
+    from irl.jobs.judging import JudgingSettings
+    from irl.jobs.judging import judge as run_judge
+
+    checked = ScoreSettings.checked({"aligned": judge, "chat": chat, "seed": seed or 0})
+    settings = JudgingSettings(judge, answers, preferences, checked.chat, checked.seed)
+    report = run_judge(settings, out)
+    if as_json:
+        typer.echo(report.model_dump_json(indent=1))
+        return
+    typer.echo(f"{report.pairs - report.undecided} preferences from {report.pairs} pairs: {out}")
+    typer.echo(
+        f"Position bias {_said(report.position_bias)}, both orders agree on "
+        f"{_said(report.consistent)}, agreement with labels {_said(report.agreement)}."
+    )
+    for caveat in report.caveats:
+        typer.echo(caveat.text)
+
+
+def _said(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "-"
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"

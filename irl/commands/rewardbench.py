@@ -1,0 +1,43 @@
+"""The command `irl rewardbench`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from irl.options import Json
+from irl.records import BenchSubset
+
+
+def rewardbench(
+    reward: Annotated[
+        str, typer.Argument(help="A run that stored a reward, or a reward model's directory.")
+    ],
+    data: Annotated[str, typer.Option(help="RewardBench 1 or 2 data: file or hub id.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    chat: Annotated[
+        str, typer.Option(help="auto, always or never: use the chat template?")
+    ] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Score a reward on RewardBench data, with ties and intervals; write its result files."""
+    from irl.config import ScoreSettings
+    from irl.jobs.reward_bench import reward_bench
+
+    checked = ScoreSettings.checked({"aligned": reward, "chat": chat})
+    report = reward_bench(reward, data, out, checked.chat)
+    if as_json:
+        typer.echo(report.model_dump_json(indent=1))
+        return
+    for row in [report.overall, *report.sections, *report.subsets]:
+        typer.echo(_line(row))
+    if report.ties_score is not None and report.ties_score.score is not None:
+        score = report.ties_score.score
+        typer.echo(f"{'Ties (score)':26} {score.value:.3f} ({score.low:.3f} to {score.high:.3f})")
+    typer.echo(f"Results: {out / 'results'}")
+
+
+def _line(row: BenchSubset) -> str:
+    at = row.accuracy
+    said = "-" if at is None else f"{at.value:.3f} ({at.low:.3f} to {at.high:.3f}), n {at.n}"
+    return f"{row.name:26} {said}, {row.ties} ties"

@@ -1,0 +1,1 @@
+"""Ensembles of rewards: their preferences, and their members."""

@@ -1,0 +1,93 @@
+"""Members that are whole language models, each by TRL's RewardTrainer (Bradley-Terry).
+
+The trainer is given token ids as `Scorer.ids` makes them, so that a member is scored on what it was
+trained on. Seeds draw the score layer, the order of the pairs and, with bootstrap, which pairs the
+member sees: drawn prompts by prompt, with replacement.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch import nn
+from trl import RewardConfig, RewardTrainer
+
+from irl.config import Loading
+from irl.ensembles.pairs import Pairs
+from irl.policies.reward_model import Scorer, load_scorer
+from irl.rewards.head_reward import HeadReward
+from irl.rewards.transformer import TokenIds, Transformer
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """What the trainer is told."""
+
+    seeds: tuple[int, ...]
+    epochs: int
+    learning_rate: float
+    batch: int
+    bootstrap: bool
+    scratch: Path
+    chat: str = "auto"
+
+
+def trained_members(base: str, loading: Loading, pairs: Pairs, how: TrainerSettings) -> HeadReward:
+    """Train one model for each seed, all from the same base.
+
+    Raises:
+        PolicyError: the base cannot be loaded.
+        InputError: it cannot read a prompt.
+    """
+    scorers = []
+    for seed in how.seeds:
+        scorer = load_scorer(base, loading)
+        _train(scorer, pairs, how, seed)
+        scorers.append(scorer)
+    every = zip(*(scorer.parameters() for scorer in scorers), strict=True)
+    head = Transformer(load_scorer(base, loading), [torch.stack(one).detach() for one in every])
+    return HeadReward(TokenIds(head.scorer, how.chat), head)
+
+
+def _train(scorer: Scorer, pairs: Pairs, how: TrainerSettings, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for weight in scorer.score.parameters():
+        nn.init.normal_(weight, std=weight.shape[-1] ** -0.5, generator=generator)
+    seen = _drawn(pairs.cluster, seed) if how.bootstrap else np.arange(len(pairs))
+    chosen = scorer.ids(pairs.prompts, pairs.chosen, how.chat)
+    rejected = scorer.ids(pairs.prompts, pairs.rejected, how.chat)
+    rows = [{"chosen_ids": list(chosen[at]), "rejected_ids": list(rejected[at])} for at in seen]
+    if scorer.tokenizer.pad_token_id is None:
+        scorer.tokenizer.pad_token = scorer.tokenizer.eos_token
+    trainer = RewardTrainer(
+        model=scorer.model,
+        args=RewardConfig(
+            output_dir=str(how.scratch / f"member-{seed}"),
+            per_device_train_batch_size=how.batch,
+            num_train_epochs=how.epochs,
+            learning_rate=how.learning_rate,
+            max_length=None,
+            gradient_checkpointing=False,
+            bf16=False,
+            save_strategy="no",
+            report_to="none",
+            use_cpu=not torch.cuda.is_available(),
+            disable_tqdm=True,
+            seed=seed,
+        ),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=scorer.tokenizer,
+    )
+    trainer.train()
+    scorer.eval()
+
+
+def _drawn(cluster: Sequence[int] | np.ndarray, seed: int) -> np.ndarray:
+    """Pairs of prompts that were drawn with replacement, a prompt drawn twice twice."""
+    numbers = np.asarray(cluster)
+    n = int(numbers.max()) + 1
+    drawn = np.random.default_rng(seed).integers(n, size=n)
+    return np.concatenate([np.flatnonzero(numbers == one) for one in drawn])

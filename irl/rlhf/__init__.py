@@ -1,0 +1,1 @@
+"""What a reward is worth when a policy is chosen by it: best-of-n, over-optimisation."""

@@ -1,0 +1,208 @@
+"""Exports as their consumers call them, each in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from irl.config import Loading
+from irl.errors import InputError
+from irl.exports.directories import export_directories
+from irl.exports.functions import RewardFunctions
+from irl.exports.scripts import export_scripts
+from irl.exports.server import reward_server
+from irl.policies.encoder import load_encoder
+from irl.policies.reward_model import load_scorer
+from irl.rewards.aggregation import Aggregation
+from irl.rewards.embeddings import Embeddings
+from irl.rewards.ensemble import Ensemble
+from irl.rewards.features import WordCounts
+from irl.rewards.head_reward import HeadReward
+from irl.rewards.heads import Form, linear, mlp
+from irl.rewards.transformer import TokenIds, transformer
+from tests import fakes
+
+ROOT = Path(__file__).resolve().parents[2]
+PROMPTS = ["what do you think", "please tell me", "i like", "no"]
+TEXTS = [" a fine idea", " stupid dog", " red apples and pears", " it is fine today"]
+DIRECTORY = """
+import json, sys
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+folders, texts = json.loads(sys.argv[1])
+def scored(folder):
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    texts_closed = [text + tokenizer.eos_token for text in texts]
+    batch = tokenizer(texts_closed, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        logits = model(**{k: batch[k] for k in ("input_ids", "attention_mask")}).logits
+    config = model.config
+    padded = config.pad_token_id is not None
+    return [logits[:, 0].tolist(), config.num_labels, config.problem_type, padded]
+found = [scored(folder) for folder in folders]
+assert "irl" not in sys.modules
+print(json.dumps(found))
+"""
+SCRIPT = """
+import importlib.util, json, sys
+def called(file, name, given):
+    spec = importlib.util.spec_from_file_location("reward_module", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, name)(**given)
+def plain(value):
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    return value.tolist() if hasattr(value, "tolist") else value
+print(json.dumps([plain(called(*one)) for one in json.loads(sys.argv[1])]))
+"""
+
+
+def in_a_fresh_process(code: str, given: object, folder: Path, *, with_irl: bool) -> Any:
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONPATH", None)
+    if with_irl:
+        environment["PYTHONPATH"] = str(ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(given)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def words(kind: str = "uwo") -> Ensemble:
+    reward = HeadReward(WordCounts(("fine", "stupid", "apples")), drawn(linear, 3))
+    return Ensemble.standardised(reward, reward.members(TEXTS), Aggregation(kind))
+
+
+def drawn(form: Form, features: int, members: int = 3) -> Any:
+    head = form(members, features, torch.Generator())
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in head.parameters():
+            weight.add_(torch.randn(weight.shape, generator=generator) * 0.3)
+    return head
+
+
+def embedded(base: Path, form: Form = linear, pooling: Any = "last") -> Ensemble:
+    plain = Embeddings(load_encoder(str(base), Loading(), pooling=pooling))
+    reader = plain.standardised(TEXTS, PROMPTS)
+    reward = HeadReward(reader, drawn(form, 32))
+    return Ensemble.standardised(reward, reward.members(TEXTS, PROMPTS), Aggregation("mean"))
+
+
+def whole(base: Path) -> Ensemble:
+    scorer = load_scorer(str(base), Loading())
+    reward = HeadReward(TokenIds(scorer), drawn(transformer(scorer), 0, members=2))
+    return Ensemble.standardised(reward, reward.members(TEXTS, PROMPTS), Aggregation("min"))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fakes.save(fakes.model("llama"), tmp_path_factory.mktemp("base") / "model")
+
+
+def logits(tmp_path: Path, *folders: Path) -> list[torch.Tensor]:
+    texts = [prompt + text for prompt, text in zip(PROMPTS, TEXTS, strict=True)]
+    asked = [list(map(str, folders)), texts]
+    found = in_a_fresh_process(DIRECTORY, asked, tmp_path, with_irl=False)
+    assert all(one[1:] == [1, "regression", True] for one in found)
+    assert all((folder / "model.safetensors").is_file() for folder in folders)
+    return [torch.tensor(one[0]) for one in found]
+
+
+@pytest.mark.slow
+def test_members_and_their_mean_are_models_that_transformers_loads(base: Path, tmp_path: Path):
+    one, many = embedded(base), whole(base)
+    export_directories(one, tmp_path / "linear")
+    export_directories(many, tmp_path / "whole")
+    assert not (tmp_path / "whole" / "aggregate").exists()
+    about = json.loads((tmp_path / "linear" / "ensemble.json").read_text(encoding="utf-8"))
+    member, joint, model = logits(
+        *(tmp_path, tmp_path / "linear" / "member-1", tmp_path / "linear" / "aggregate"),
+        tmp_path / "whole" / "member-1",
+    )
+    inside = one.reward.members(TEXTS, PROMPTS)[1]
+    constants = about["member_constants"][1], about["aggregate_constant"]
+    torch.testing.assert_close(member + constants[0], inside, atol=1e-5, rtol=0)
+    torch.testing.assert_close(joint + constants[1], one(TEXTS, PROMPTS), atol=1e-5, rtol=0)
+    torch.testing.assert_close(model, many.reward.members(TEXTS, PROMPTS)[1], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("form", "pooling"), [(mlp(4), "last"), (linear, "mean")])
+def test_what_is_no_such_model_is_refused(base: Path, tmp_path: Path, form: Form, pooling: str):
+    with pytest.raises(InputError, match="the other exports take every ensemble"):
+        export_directories(embedded(base, form, pooling), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_trainers_get_the_scores_that_are_known_inside(tmp_path: Path):
+    ensemble = words()
+    ensemble.save(tmp_path / "run")
+    export_scripts(tmp_path / "run", tmp_path / "out")
+    inside = ensemble(TEXTS, PROMPTS).double().tolist()
+
+    messages = [[{"role": "assistant", "content": text}] for text in TEXTS]
+    asked = [[{"role": "user", "content": prompt}] for prompt in PROMPTS]
+    queries = [prompt + text for prompt, text in zip(PROMPTS, TEXTS, strict=True)]
+    trl = {"prompts": asked, "completions": messages, "trainer_state": None}
+    openrlhf = {"queries": queries, "prompts": PROMPTS, "labels": [""] * 4}
+    verl = {"data_source": "d", "solution_str": TEXTS[1], "ground_truth": ""}
+    calls = [
+        ("trl_reward.py", "reward", trl | {"completion_ids": [[1]] * 4}),
+        ("openrlhf_reward.py", "reward_func", openrlhf),
+        ("verl_reward.py", "compute_score", verl | {"extra_info": {"prompt": PROMPTS[1]}}),
+    ]
+    given = [[str(tmp_path / "out" / file), name, columns] for file, name, columns in calls]
+    floats, logged, one = in_a_fresh_process(SCRIPT, given, tmp_path, with_irl=True)
+    assert floats == pytest.approx(inside, abs=1e-5)
+    assert logged["rewards"] == pytest.approx(inside, abs=1e-5)
+    assert logged["scores"] == pytest.approx(torch.tensor(inside).sigmoid().tolist(), abs=1e-5)
+    assert len(logged["extra_logs"]["disagreement"]) == 4
+    assert one["score"] == pytest.approx(inside[1], abs=1e-5)
+
+
+@pytest.mark.slow
+def test_the_server_answers_and_refuses():
+    ensemble = words("mean")
+    server = reward_server(RewardFunctions(ensemble), 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+
+    def posted(path: str, given: object) -> tuple[int, Any]:
+        request = urllib.request.Request(address + path, json.dumps(given).encode())
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    try:
+        queries = [prompt + text for prompt, text in zip(PROMPTS, TEXTS, strict=True)]
+        status, said = posted("/get_reward", {"query": queries, "prompts": PROMPTS})
+        assert status == 200
+        assert said["rewards"] == pytest.approx(ensemble(TEXTS, PROMPTS).tolist(), abs=1e-5)
+        for bad in ([], {"query": ["a"]}, {"query": ["a"], "prompts": ["b"]}, {"query": 3}):
+            status, said = posted("/get_reward", bad)
+            assert (status, set(said)) == (400, {"error"})
+        assert posted("/other", {})[0] == 404
+    finally:
+        server.shutdown()
+        server.server_close()
