@@ -4,8 +4,8 @@ docs/recipes/NAME.yaml says with its key `kind` what the table is about: a `pair
 `organisms` with a known truth, the `nulls` that calibrate the verdict, the recovery `methods` on
 organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), the `coverage` of
 posteriors, the `readability` of log-ratios, `probes`, `ensembles`, rewards that others
-`published`, the `replication` of their experiment, the `localisation` of what pays by maps of words,
-or the `gaps` of gradient attributions. Every row of docs/results/NAME.json is one measurement.
+`published`, the `replication` of their experiment, the `localisation` of what pays by maps of
+words, or the `gaps` of gradient attributions. Every row of docs/results/NAME.json is one measurement.
 """
 
 import logging

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict
 class Record(BaseModel):
     """A frozen result that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
+    )
 
 
 class Estimate(Record):
