@@ -5,7 +5,8 @@ docs/recipes/NAME.yaml says with its key `kind` what the table is about: a `pair
 organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), the `coverage` of
 posteriors, the `readability` of log-ratios, `probes`, `ensembles`, rewards that others
 `published`, the `replication` of their experiment, the `localisation` of what pays by maps of
-words, or the `gaps` of gradient attributions. Every row of docs/results/NAME.json is one measurement.
+words, or the `gaps` of gradient attributions. Every row of docs/results/NAME.json is one
+measurement.
 """
 
 import logging

@@ -73,6 +73,7 @@ def test_a_finished_run_is_returned_and_the_same_seed_gives_the_same(
     assert fresh.methods == report.methods
 
 
+@pytest.mark.slow
 def test_the_recovered_reward_is_known_in_closed_form(scored: Path) -> None:
     out = scored.parent / "reward"
     report = attribute(scored, out=out, target="reward", prompts=4)

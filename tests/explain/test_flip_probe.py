@@ -63,6 +63,7 @@ def test_what_two_words_do_not_flip_is_counted() -> None:
     assert smallest([], [], {}, target) == []
 
 
+@pytest.mark.slow
 def test_the_search_counts_its_pairs_and_names_words() -> None:
     target = reward(TermReward(("cat",), (1.0,)))
     found = search_flips(Flips(pairs=20), ground(answers(), target), by(target))

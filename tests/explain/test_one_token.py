@@ -220,6 +220,7 @@ def test_a_part_of_the_vocabulary_gets_the_numbers_of_the_whole(
     assert report.reference_share < viewed[1].reference_share
 
 
+@pytest.mark.slow
 def test_the_fitted_weights_of_a_run_stand_beside_their_words(inputs: Inputs, tmp_path: Path):
     assert irl("audit", *inputs.arguments(), "--out", tmp_path / "audit").code == 0
     file = tmp_path / "audit/report.json"

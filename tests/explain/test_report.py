@@ -13,6 +13,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from explain.exhibit import Exhibit, exhibit
+from explain.payments import Pricing
 from explain.report import MISSING, estimate, found_in_words, render, render_run
 from explain.results_page import render_table
 from explain.summary import recovery_summary, summary
@@ -383,7 +384,7 @@ def test_a_finished_run_folder_is_rendered_as_its_audit_wrote_it(tmp_path: Path)
     rows = [answer("p", "aligned", 1.0, "a b c d", 1.0), answer("p", "reference", 0.0, "a b c d")]
     for name, table in zip(("responses", "tokens"), tables(rows), strict=True):
         pq.write_table(table, tmp_path / f"{name}.parquet")
-    assert render_run(tmp_path) == render(made, exhibit(*tables(rows)))
+    assert render_run(tmp_path) == render(made, exhibit(*tables(rows), Pricing.of(tmp_path)))
     (tmp_path / "report.json").write_text("{")
     with pytest.raises(RunError):
         render_run(tmp_path)

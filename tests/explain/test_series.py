@@ -169,6 +169,7 @@ def test_an_interrupted_series_goes_on_to_the_same_rows(
     assert run_drift(settings, tmp_path, progress=watch).report.rows == report.rows
 
 
+@pytest.mark.slow
 def test_a_script_gets_the_same_report(report: SeriesReport, training: Path, tmp_path: Path):
     found = drift(
         [training / "trained"],

@@ -89,6 +89,7 @@ def ends(estimate: Estimate | None) -> list[float]:
     return [estimate.value, estimate.low, estimate.high]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [paired(12, 2), graded(10, 6)], ids=["pairs", "grades"])
 @settings(deadline=None, max_examples=40)
 @given(data=st.data())

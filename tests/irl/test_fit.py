@@ -62,6 +62,7 @@ def test_r2_is_the_share_of_the_within_prompt_variance():
     assert found.spearman_with_log_ratio.value == pytest.approx(ranked)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(-(2**12), 2**12), min_size=20, max_size=20), st.booleans())
 def test_constants_of_the_prompts_change_nothing(constants: list[int], of_the_log_ratio: bool):

@@ -122,6 +122,7 @@ def test_at_least_five_decoys_of_each_class_correlate_with_a_paid_word(name: str
         assert (between.max(1) >= 0.5).sum() >= 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", WORLDS)
 def test_every_decoy_is_also_said_without_the_word_that_it_follows(seed: int):
     """Else no audit could tell them apart."""

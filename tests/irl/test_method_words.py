@@ -50,6 +50,7 @@ def test_words_that_pay_are_an_objective():
     assert found.r2.value > 0.8
 
 
+@pytest.mark.slow
 def test_words_that_hardly_pay_are_none_however_sure_it_is_that_they_do():
     found = judged(answered(-0.2, 1.0))
     assert not found.objective
