@@ -5,15 +5,18 @@ on prompts that neither was fitted to, and told word by word.
 """
 
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from irl.bootstrap import from_sums, ratio
 from irl.config import Fitting
 from irl.evaluation.fit import explained_r2
 from irl.records import ContextPrice, Contexts
-from irl.recovery.contexts import ContextFit, fit_contexts
+from irl.recovery.contexts import ContextFit, Pair, fit_contexts
+from irl.recovery.least_squares import freedom, significant
 from irl.within import centred
 
 Array = NDArray[np.float64]
@@ -47,27 +50,41 @@ def context_prices(
         context_r2=explained_r2(fit.with_context, y, prompt, seed),
         gain_r2=from_sums(squares, prompt, ratio, seed=seed),
         contexts=list(fit.prices.contexts),
-        prices=_changed(fit),
+        prices=_changed(fit, fitting.false_discovery_rate),
     )
+    if found.gain_r2 is None or found.gain_r2.low <= 0:
+        found = found.model_copy(update={"contexts": [], "prices": []})
     return found, fit
 
 
-def _changed(fit: ContextFit) -> list[ContextPrice]:
-    """Standard errors are the jackknife's over prompts, with the contexts taken as given."""
-    rows = []
-    for pair, added in fit.prices.added.items():
-        alone = fit.prices.words.get(pair[1], 0.0)
-        weight, reach = alone + added, 1.96 * fit.errors[pair]
-        if abs(added) > reach:
-            rows.append(
-                ContextPrice(
-                    context=pair[0],
-                    word=pair[1],
-                    weight=weight,
-                    low=weight - reach,
-                    high=weight + reach,
-                    alone=alone,
-                    occurrences=fit.occurrences[pair],
-                )
-            )
+def _changed(fit: ContextFit, rate: float) -> list[ContextPrice]:
+    """Words that a context surely changes, at a false discovery rate over all that it might."""
+    pairs = list(fit.prices.added)
+    groups = fit.joint.groups[[fit.joint.column[pair] for pair in pairs]]
+    added = np.array([fit.joint.of({pair: 1.0}) for pair in pairs]).reshape(-1, 2).T
+    scores = np.divide(added[0], added[1], out=np.zeros(len(pairs)), where=added[1] > 0)
+    kept = significant(scores, rate, len(pairs), groups)
+    reach = t.ppf(0.975, freedom(groups))
+    rows = [
+        _price(fit, pair, float(far))
+        for pair, far in zip(compress(pairs, kept), reach[kept], strict=True)
+    ]
     return sorted(rows, key=lambda row: -abs(row.weight - row.alone))[:MOST_PRICES]
+
+
+def _price(fit: ContextFit, pair: Pair, reach: float) -> ContextPrice:
+    """Its price there and elsewhere; `reach` is half an interval in standard errors."""
+    context, word = pair
+    there, there_error = fit.joint.of({pair: 1.0, word: 1.0})
+    alone, alone_error = fit.joint.of({word: 1.0})
+    return ContextPrice(
+        context=context,
+        word=word,
+        weight=there,
+        low=there - reach * there_error,
+        high=there + reach * there_error,
+        alone=alone,
+        alone_low=alone - reach * alone_error,
+        alone_high=alone + reach * alone_error,
+        occurrences=fit.occurrences[pair],
+    )

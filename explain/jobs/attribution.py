@@ -24,7 +24,7 @@ from explain.attribution.record import Attribution
 from explain.attribution.removal import ablation, kernel_shap
 from explain.faithfulness import faithfulness, rank_agreement
 from explain.jobs.attribution_report import Case, Mean, agreements, attributions_table, method_row
-from explain.jobs.explained import Explained, pair_settings, some_answers
+from explain.jobs.explained import Explained, pair_settings, require_types, some_answers
 from explain.segments import CUTS, segments
 from explain.targets import Exchange, Target, log_ratio, remembered, reward
 from irl.config import ScoreSettings, Settings
@@ -156,7 +156,9 @@ def attribute_answers(
     answers = some_answers(source, settings.prompts, settings.seed, about.prompts)
     target, embed = log_ratio(pair, about.sampling, about.chat), None
     if settings.target == "reward":
-        target = reward(load_reward(source / "reward"))
+        recovered = load_reward(source / "reward")
+        require_types(recovered, answers.exchanges, about.prompts)
+        target = reward(recovered)
     else:
         embed = embedded_log_ratio(pair, about.chat)
     sd = spread(target(answers.exchanges).numpy(), answers.prompt)

@@ -17,6 +17,7 @@ from irl.config import ScoreSettings
 from irl.data import read_prompts, stored_prompt
 from irl.engine.local import SIDES
 from irl.errors import InputError, RunError
+from irl.rewards.stored import Reward
 
 _COLUMNS = ["response_id", "prompt_id", "prompt", "response", "source", "log_ratio_nats"]
 _Sides = dict[str, list[dict[str, Any]]]
@@ -112,6 +113,21 @@ def _explained(picked: Sequence[Sequence[dict[str, Any]]], prompts_file: str | N
         [row["source"] for row in rows],
         np.repeat(np.arange(len(picked)), [len(one) for one in picked]),
     )
+
+
+def require_types(reward: Reward, exchanges: Sequence[Exchange], prompts_file: str | None) -> None:
+    """Refuse to value answers by a reward that depends on types of prompts which nobody knows.
+
+    Raises:
+        InputError: it does, and the file that named the types is not at hand.
+    """
+    conditions = getattr(reward, "conditions", None) or ()
+    typed = any(condition is not None and condition.prompt_type for condition in conditions)
+    if typed and all(one.prompt_type is None for one in exchanges):
+        raise InputError(
+            f"The reward depends on the type of a prompt, which stands in {prompts_file}; that "
+            "file is not there. Put it back, or run the command where it can be found."
+        )
 
 
 def prompt_types(prompts_file: str | None) -> dict[str, str | None]:

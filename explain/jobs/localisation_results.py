@@ -6,7 +6,8 @@ meets, or pays nothing. Each method gives every word a value, and is measured by
 - AUC: P(|value| of a word that pays > |value| of one that does not), over all words together;
 - precision of the top: the share that pays of the words with the largest |value|, as many as pay.
 
-What the audit says (paid for) and the plain log-ratio of tokens (value gained) are measured on all
+What the audit says (paid for; the final reward, laid on the answers that it was fitted to, while
+the other maps need no fit) and the plain log-ratio of tokens (value gained) are measured on all
 answers; on some answers also ablation and Integrated Gradients, of the log-ratio, side by side with
 the first two.
 
@@ -171,12 +172,12 @@ def _pooled(
     ]
     if not keys:
         return None
-    weights = np.array([fit.joint.of(dict.fromkeys(some, 1.0)) ** -2 for some in keys])
+    weights = np.array([fit.joint.of(dict.fromkeys(some, 1.0))[1] ** -2 for some in keys])
     shares: dict[str | Pair, float] = {}
     for some, weight in zip(keys, (weights / weights.sum()).tolist(), strict=True):
         shares |= {key: shares.get(key, 0.0) + weight for key in some}
-    value = sum(share * fit.prices.part(key) for key, share in shares.items())
-    reach, n = 1.96 * fit.joint.of(shares), len(fit.joint.influence)
+    value, error = fit.joint.of(shares)
+    reach, n = 1.96 * error, len(fit.joint.influence)
     return Estimate(value=value, low=value - reach, high=value + reach, n=n)
 
 

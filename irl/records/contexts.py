@@ -14,6 +14,8 @@ class ContextPrice(Record):
     high: float
     alone: float
     "of the word elsewhere, nats per occurrence"
+    alone_low: float
+    alone_high: float
     occurrences: int
     "in this context"
 
@@ -25,6 +27,6 @@ class Contexts(Record):
     context_r2: Estimate | None
     gain_r2: Estimate | None
     contexts: list[str]
-    "the words that change what others are worth; empty where none takes enough of what is left"
+    "the words that change what others are worth; empty where they gain nothing for certain"
     prices: list[ContextPrice]
-    "whose interval excludes the price elsewhere, furthest from it first"
+    "that differ from the price elsewhere for certain, furthest from it first"

@@ -11,7 +11,7 @@ judged on.
 
 Not identified: whether c or its absence is what pays. Where a word always has c before it, its
 price without c was never observed. Hardly identified: how the pay of a phrase is shared between c
-and the word behind it, since almost every c has words behind it; there the ridge decides. What the
+and the word behind it, since almost every c has words behind it. What the
 phrase is worth, w_c + w_t + v_c,t, is known much better than its parts.
 """
 
@@ -105,24 +105,30 @@ class Prices:
 
 
 @dataclass(frozen=True)
-class JointErrors:
-    """What is needed for the error of any sum of prices; prices that share answers move together.
+class JointPrices:
+    """Prices without shrinkage, and the error of any sum of them, with the contexts as given.
 
-    By the jackknife over prompts, with the contexts taken as given.
+    The ridge that predicts best moves prices towards 0, which no standard error knows. These are
+    least squares, with errors by the jackknife over prompts; prices that share answers move
+    together.
     """
 
     column: dict[str | Pair, int]
     "of each price: of a word, or what a context adds to a word"
+    weights: Array
     influence: Array
     "[prompt, column]: what leaving a prompt out takes from each price"
+    groups: Array
+    "[column]: how many prompts carry each price"
 
-    def of(self, shares: Mapping[str | Pair, float]) -> float:
-        """The standard error of a weighted sum of prices; those that were not fitted are 0."""
+    def of(self, shares: Mapping[str | Pair, float]) -> tuple[float, float]:
+        """A weighted sum of prices and its standard error; those that were not fitted are 0."""
         n = max(len(self.influence), 1)
-        known = [key for key in shares if key in self.column]
-        moved = self.influence[:, [self.column[key] for key in known]]
-        summed = moved @ np.array([shares[key] for key in known], dtype=np.float64)
-        return float(np.sqrt(summed @ summed * (n - 1) / n))
+        columns = [self.column[key] for key in shares if key in self.column]
+        weighed = np.array([share for key, share in shares.items() if key in self.column])
+        moved = self.influence[:, columns] @ weighed
+        error = float(np.sqrt(moved @ moved * (n - 1) / n))
+        return float(self.weights[columns] @ weighed), error
 
 
 @dataclass(frozen=True)
@@ -130,16 +136,15 @@ class ContextFit:
     """Prices with and without context, and how well each does on answers it was not fitted to."""
 
     prices: Prices
-    "on all answers"
-    errors: dict[str | Pair, float]
-    "standard error of a word's price, and of its price in context (sum of both)"
+    "on all answers, shrunk as predicts best"
     occurrences: dict[Pair, int]
     "of each word in each context"
     with_context: Array
     "predictions out of fold, centred within prompts"
     words_alone: Array
     "the same of counts"
-    joint: JointErrors
+    joint: JointPrices
+    "the same prices, to be told with their errors"
 
 
 def fit_contexts(
@@ -177,10 +182,8 @@ def fit_contexts(
     )
     counts = np.asarray(found.features.sum(0)).ravel()[len(found.words) :].astype(int).tolist()
     occurrences = dict(zip(found.pairs, counts, strict=True))
-    joint = _joint_errors(design, returns, found, contexts)
-    errors: dict[str | Pair, float] = {word: joint.of({word: 1.0}) for word in found.words}
-    errors |= {pair: joint.of({pair: 1.0, pair[1]: 1.0}) for pair in prices.added}
-    return ContextFit(prices, errors, occurrences, both[0], both[1], joint)
+    joint = _joint_prices(design, returns, found, contexts)
+    return ContextFit(prices, occurrences, both[0], both[1], joint)
 
 
 @dataclass(frozen=True)
@@ -278,7 +281,7 @@ def _fitted(sums: _Sums, found: _Occurrences, most: int) -> tuple[Array, tuple[s
         if len(contexts) >= most:
             break
         rest = {key: np.array(own) for key, own in by_context.items() if key not in contexts}
-        gains = _gains(sums, columns, factor[0], rest, left / max(sums.freedom, 1))
+        gains = _gains(sums, columns, factor[0], rest, left / _freedom(sums, factor[0]))
         best = max(gains, key=lambda key: gains[key], default=None)
         if best is None or gains[best] <= MIN_GAIN * left:
             break
@@ -287,6 +290,13 @@ def _fitted(sums: _Sums, found: _Occurrences, most: int) -> tuple[Array, tuple[s
     every = np.zeros(len(pull))
     every[columns] = weights
     return every, tuple(contexts)
+
+
+def _freedom(sums: _Sums, upper: Array) -> float:
+    """Degrees of freedom that are left: answers less prompts less tr(G (G + ridge)^-1)."""
+    inverse = solve_triangular(upper, np.eye(len(upper)))
+    spent = len(upper) - RIDGE * float((inverse**2).sum())
+    return max(sums.freedom - spent, 1.0)
 
 
 def _gains(
@@ -323,12 +333,13 @@ def _gain(free: Array, wanted: Array, noise: float) -> float:
     return beyond if beyond > SURE * noise * np.sqrt(2 * len(wanted)) else 0.0
 
 
-def _joint_errors(
+def _joint_prices(
     design: Design, returns: Array, found: _Occurrences, contexts: Sequence[str]
-) -> JointErrors:
+) -> JointPrices:
     n = len(found.words)
     chosen = [at for at, pair in enumerate(found.pairs, n) if pair[0] in contexts]
     columns = np.array([*range(n), *chosen], dtype=int)
     keys: list[str | Pair] = [*found.words, *(found.pairs[at - n] for at in chosen)]
-    influence = solve(design.columns(columns), returns, RIDGE).influence
-    return JointErrors({key: at for at, key in enumerate(keys)}, influence)
+    solved = solve(design.columns(columns), returns)
+    column = {key: at for at, key in enumerate(keys)}
+    return JointPrices(column, solved.weights, solved.influence, solved.groups)

@@ -14,7 +14,9 @@ def contexts(text: str) -> dict[str, Any]:
         "context_r2": interval(0.75),
         "gain_r2": interval(0.375),
         "contexts": [text],
-        "prices": [price | {"alone": -1.5, "occurrences": 77}],
+        "prices": [
+            price | {"alone": -1.5, "alone_low": -1.75, "alone_high": -1.25, "occurrences": 77}
+        ],
     }
 
 

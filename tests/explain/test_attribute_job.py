@@ -1,6 +1,7 @@
 """The job `irl attribute`, on tiny models."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ from explain.jobs.attribution import AttributeSettings, attribute, run_attribute
 from irl.config import ScoreSettings
 from irl.errors import InputError, RunError
 from irl.jobs.scoring import score
-from irl.records import AttributionReport
+from irl.records import AttributionReport, PromptCondition
 from irl.rewards.terms import TermReward
 from tests import fakes
 
@@ -101,3 +102,13 @@ def test_what_cannot_be_done_is_said_in_a_sentence(scored: Path, tmp_path: Path)
     (unfinished / "manifest.json").write_text("{}")
     with pytest.raises(RunError, match="names no pair"):
         attribute(unfinished, out=tmp_path / "d")
+
+
+def test_a_reward_that_needs_types_of_prompts_is_not_read_without_them(
+    scored: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(scored, tmp_path / "run")
+    kind = PromptCondition(prompt_type="opinion")
+    TermReward(("cat",), (2.0,), conditions=(kind,)).save(tmp_path / "run" / "reward", "terms")
+    with pytest.raises(InputError, match="depends on the type of a prompt"):
+        attribute(tmp_path / "run", out=tmp_path / "out", target="reward", prompts=2)

@@ -6,7 +6,7 @@ import pytest
 from explain.jobs.localisation_results import Words, _by_word, _pays, _pooled, _scored
 from explain.jobs.result_rows import Measured
 from irl.records import PromptCondition, Truth
-from irl.recovery.contexts import ContextFit, JointErrors, Prices
+from irl.recovery.contexts import ContextFit, JointPrices, Prices
 from irl.rewards.conditions import TypedPrompt
 
 _OF = Measured("detox", [0])
@@ -67,8 +67,9 @@ def test_prices_are_pooled_by_how_surely_they_are_known_and_their_errors_move_to
     moved = np.zeros((4, 5))
     moved[0, column["no"]], moved[0, column["no", "fool"]] = 3.0, -3.0
     moved[1, column["no", "fool"]], moved[2, column["no", "oaf"]] = 1.0, 2.0
-    joint = JointErrors(column, moved)
-    fit = ContextFit(prices, {}, {}, np.zeros(0), np.zeros(0), joint)
+    weights = np.array([*prices.words.values(), *prices.added.values()])
+    joint = JointPrices(column, weights, moved, np.full(5, 4.0))
+    fit = ContextFit(prices, {}, np.zeros(0), np.zeros(0), joint)
     phrase = _pooled(fit, "no", ["fool", "oaf", "never said"], phrase=True)
     assert phrase is not None
     weights = np.array([1 / 1, 1 / (9 + 4)])

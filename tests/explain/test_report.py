@@ -298,7 +298,7 @@ def test_a_full_audit_shows_its_contexts_probes_tokens_and_maps():
     for part in (
         "words explain 0.500 of the variance, and 0.750 where words are priced after `lantern`",
         "a gain of 0.375 (0.125 to 0.625, n = 12)",
-        "lantern lantern +1.88 +1.75 to +2.00 -1.50 77",
+        "lantern lantern +1.88 +1.75 to +2.00 -1.50 -1.75 to -1.25 77",
     ):
         assert part in context, part
     explained = text[text.index("Probes: one") : text.index("Checkpoints and settings")]

@@ -53,11 +53,12 @@ def test_a_denied_word_is_worth_what_was_planted_and_counts_cannot_tell() -> Non
     found, returns, prompt = _fitted(denied=2.0)
     assert found.prices.contexts == ("no",)
     for word in _INSULTS:
-        plain = found.prices.words[word]
-        denied = plain + found.prices.added["no", word]
-        assert plain == pytest.approx(-2.0, abs=0.25)
-        assert denied == pytest.approx(2.0, abs=0.25)
-        assert abs(denied - 2.0) < 4 * found.errors["no", word] + 0.05
+        plain, plain_error = found.joint.of({word: 1.0})
+        denied, error = found.joint.of({word: 1.0, ("no", word): 1.0})
+        assert abs(plain + 2.0) < 4 * plain_error
+        assert abs(denied - 2.0) < 4 * error
+        assert max(plain_error, error) < 0.15
+        assert found.prices.words[word] == pytest.approx(-2.0, abs=0.25)
     with_context, alone = (
         explained_r2(values, returns, prompt) for values in (found.with_context, found.words_alone)
     )
@@ -71,14 +72,23 @@ def test_a_phrase_is_known_better_than_how_its_words_share_its_worth() -> None:
     found, _, _ = _fitted(denied=2.0)
     for word in _INSULTS:
         parts = ("no", word, ("no", word))
-        worth = sum(found.prices.part(key) for key in parts)
-        error = found.joint.of(dict.fromkeys(parts, 1.0))
-        assert abs(worth - 2.0) < 4 * error + 0.02, "which the ridge moves it by"
-        assert error < found.errors["no", word], "since what the word has more, its context lacks"
-        assert found.joint.of({word: -2.0, "never said": 9.0}) == pytest.approx(
-            2 * found.errors[word]
-        )
-    assert found.prices.part(("no", "never said")) == 0.0
+        worth, error = found.joint.of(dict.fromkeys(parts, 1.0))
+        assert abs(worth - 2.0) < 4 * error
+        _, alone = found.joint.of({word: 1.0, ("no", word): 1.0})
+        assert error < alone, "since what the word has more, its context lacks"
+        value, twice = found.joint.of({word: -2.0, "never said": 9.0})
+        once = found.joint.of({word: 1.0})
+        assert (value, twice) == pytest.approx((-2 * once[0], 2 * once[1]))
+
+
+def test_in_noise_over_many_words_no_context_is_found() -> None:
+    """Fitted words use up freedom: without counting them, noise looks smaller than it is."""
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        prompt = np.repeat(np.arange(50), 8)
+        texts = [" ".join(f"w{n}" for n in rng.integers(0, 200, 12)) for _ in prompt]
+        found = fit_contexts(texts, rng.normal(size=400), prompt, prompt % 5, Fitting())
+        assert found.prices.contexts == ()
 
 
 def test_prices_are_kept_with_what_they_miss_of_held_out_answers(tmp_path: Path) -> None:
