@@ -13,7 +13,8 @@ def render_table(table: ResultTable) -> str:
         "",
         f"Made by `{table.command}` on {table.created[:10]} ({table.machine}; {versions}).",
         "Intervals are 95 %, by cluster bootstrap, n counts clusters; those of counted shares",
-        "(found, precision, decoys) are exact binomial ones, n counts the cases.",
+        "(found, precision, decoys) are exact binomial ones, n counts the cases. Without interval",
+        "(-): plain counts and numbers, where nothing is estimated, and what no resample changes.",
         "",
         "| case | method | metric | seed | value | interval | n |",
         "|---|---|---|---|---|---|---|",
@@ -29,7 +30,8 @@ def _line(row: ResultRow) -> str:
         return f"{head} - | {row.reason} | |"
     found = row.estimate
     value, low, high = map(_number, (found.value, found.low, found.high))
-    return f"{head} {value} | {low} to {high} | {found.n} |"
+    interval = "-" if found.low == found.value == found.high else f"{low} to {high}"
+    return f"{head} {value} | {interval} | {found.n} |"
 
 
 def _number(value: float) -> str:

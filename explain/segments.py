@@ -16,7 +16,7 @@ Cut = Callable[[str], list[tuple[int, int]]]
 "A text to the bounds of its pieces, in order and without gaps"
 
 _WORD = r"\s*(?:\w+(?:['’*]+\w+)*|[^\w\s])"
-_SENTENCE = r".*?(?:[.!?]+[\"'”’)\]]*(?=\s|$)|\n+|$)"
+_SENTENCE = r".*?(?:[.!?]+[\"'”’)\]]*(?:[^\S\n]*\n+|(?=\s|$))|\n+|$)"
 
 
 def cut_at(pattern: str) -> Cut:

@@ -230,7 +230,9 @@ def attribution_summary(report: AttributionReport) -> str:
         "",
     ]
     for one in report.methods:
-        unmet = "" if one.unmet is None else f", {one.unmet} of {one.answers} do not add up"
+        unmet = ", adds up by construction" if one.method == "kernel-shap" else ""
+        if one.unmet is not None:
+            unmet = f", {one.unmet} of {one.answers} do not add up"
         lines.append(
             f"{one.method}: {one.answers} answers, largest gap {one.largest_relative_gap:.2%}"
             f"{unmet}, {one.median_evaluations:.0f} evaluations"

@@ -17,8 +17,9 @@ def randomised(embedded: Embedded, seed: int = 0) -> Iterator[None]:
     """Inside, the models' weights are shuffled, each within its own matrix; afterwards as before.
 
     Shuffling keeps the size of all weights, so the scalar stays of a size that gradients can
-    follow; what is learnt is gone. The embeddings stay, so the texts and x0 are the same. Needs
-    memory for a second copy of the weights. Not for several threads at once.
+    follow; what is learnt is gone. The embeddings stay, so the texts and x0 are the same, and with
+    them a head that is tied to them; a head of its own is shuffled like all else. Needs memory for
+    a second copy of the weights. Not for several threads at once.
 
     Args:
         embedded: an exchange.

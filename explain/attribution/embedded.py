@@ -159,6 +159,7 @@ class _ResponseNats(nn.Module):
     def __init__(self, policy: Policy, sequence: TokenSequence) -> None:
         super().__init__()
         self.body, self._policy = policy.body, [policy]
+        self.unembedding = policy.model.get_output_embeddings()  # so that its weights are ours too
         self._targets = torch.tensor(sequence.response_ids, device=policy.device)
         self._start = len(sequence.prompt_ids) - 1
 

@@ -1,7 +1,5 @@
 """Captum's measures of an attribution: infidelity and sensitivity (Yeh et al. 2019, 1901.09392)."""
 
-from collections.abc import Sequence
-
 import torch
 from captum.attr import IntegratedGradients
 from captum.metrics import infidelity as captum_infidelity
@@ -61,38 +59,45 @@ def infidelity(
 
 def sensitivity(
     embedded: Embedded, steps: int, seed: int = 0, token_budget: int = TOKEN_BUDGET
-) -> float:
+) -> float | None:
     """The largest relative change of Integrated Gradients under a small change of the embeddings.
 
     max over draws of ||IG(x') - IG(x)|| / ||IG(x)||, x' within RADIUS standard deviations of the
-    embeddings in every coordinate.
+    embeddings in every coordinate. IG is the map that people see: one value for each token of the
+    text, summed over hidden coordinates and models. Both policies are changed alike; where their
+    embeddings differ in width, the narrower one takes the first coordinates of the other's change.
 
     Args:
         embedded: the exchange.
         steps: of the integral.
         seed: of the changes.
         token_budget: of one pass.
+
+    Returns:
+        None where the map is nought everywhere, as it is for two policies that are the same.
     """
-    method, baselines = IntegratedGradients(embedded.scalar), embedded.baselines
-    radius = RADIUS * float(torch.cat([one.flatten() for one in embedded.inputs]).std())
+    method = IntegratedGradients(embedded.scalar)
+    inputs, baselines = embedded.inputs, embedded.baselines
+    radius = RADIUS * float(torch.cat([one.flatten().cpu() for one in inputs]).std())
+    text = [at for at, span in enumerate(embedded.tokens) if span is not None]
 
-    def explain(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        rows = len(inputs[0])
-        found: tuple[Tensor, ...] = method.attribute(
-            tuple(inputs),
-            tuple(one.expand(rows, -1, -1) for one in baselines),
-            n_steps=steps,
-            internal_batch_size=max(min(embedded.at_once(token_budget), steps), rows),
-        )
-        return found
+    def explain(changes: tuple[Tensor]) -> Float[Tensor, "1 token"]:
+        (change,) = changes
+        at = tuple(one + change[..., : one.shape[-1]].to(one.device) for one in inputs)
+        batch = min(embedded.at_once(token_budget), steps)
+        found = method.attribute(at, baselines, n_steps=steps, internal_batch_size=batch)
+        per_token = torch.stack([one.detach().double().cpu().sum(-1) for one in found])
+        return per_token.sum(0)[:, text]
 
+    nothing = torch.zeros(max((one.shape for one in inputs), key=lambda shape: shape[-1]))
+    if not explain((nothing,)).any():
+        return None
     with seeded(seed):
-        return float(
-            sensitivity_max(
-                explain,
-                embedded.inputs,
-                perturb_radius=radius,
-                n_perturb_samples=CHANGES,
-                max_examples_per_batch=1,
-            )
+        found = sensitivity_max(
+            explain,
+            nothing,
+            perturb_radius=radius,
+            n_perturb_samples=CHANGES,
+            max_examples_per_batch=1,
         )
+    return float(found)

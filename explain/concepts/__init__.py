@@ -20,8 +20,7 @@ so over a policy's own answers the mean derivative of its log-probability is nou
 it paid or not. What is left of a log-ratio's, over the aligned policy's answers, is the reference's
 part, the slope of KL(aligned || reference_e). Besides, hidden states hold what has been said:
 moving them shows what reading a concept does to the words behind it, while a reward is paid for
-saying it. Of organisms whose planted aspect scores .65 to .8, TCAV finds none beyond its random
-concepts. Of a reward model, which says nothing, TCAV means what it says.
+saying it. Of a reward model, which says nothing, TCAV means what it says.
 
 Neither tells that a concept is paid for: others go along with it (`nearest`), and the target with
 them. In another layer, or in other models, the answer may be another one; and what is not there as

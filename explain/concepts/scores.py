@@ -12,7 +12,8 @@ two-sided t test. Its runs share the answers, so they are no sample of anything:
 any difference is significant. A rank among random concepts needs no distribution.
 
 A concept fires if p, corrected after Holm (1979) for all concepts and layers, is at most `nominal`
-and the score at least `min_effect` away from 1/2.
+and the score at least `min_effect` away from 1/2. Signs of n prompts allow no p below 2^(1 - n), so
+with few prompts and many concepts none can fire (`can_fire`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -176,6 +177,20 @@ def judged(rows: Sequence[ConceptScore], limits: ConceptLimits) -> list[ConceptS
     return found
 
 
+def can_fire(rows: Sequence[ConceptScore], limits: ConceptLimits) -> bool:
+    """Whether the smallest p that signs of prompts allow, times all tests, is at most nominal.
+
+    True where nothing was measured: each row has its own reason then.
+    """
+    prompts = [row.score.n for row in rows if row.score is not None]
+    return not prompts or len(prompts) * smallest_p(max(prompts)) <= limits.nominal
+
+
+def smallest_p(prompts: int) -> float:
+    """Of sign flips on both sides: all signs as they are, or all of them changed."""
+    return float(2.0 ** (1 - prompts))
+
+
 def _at_layers(hidden: NDArray[np.float32], stratum: Codes, prompt: Codes) -> list[Texts]:
     return [Texts(hidden[:, at], stratum, prompt) for at in range(hidden.shape[1])]
 
@@ -260,7 +275,7 @@ def _figures(case: _Case, own: Along, draws: int, seed: int) -> dict[str, object
         low, high = np.quantile(random, [0.025, 0.975])
         found |= {name: share(mean_of(mine, seed)), f"{name}_random": (float(low), float(high))}
         p[name] = rank_p(float(mine.mean()), random)
-    by_signs = flipped(own.score[:, 0] - 0.5, seed)
+    by_signs = max(flipped(own.score[:, 0] - 0.5, seed), smallest_p(len(own.score)))
     return found | {"p_value": max(by_signs, p["score"]), "tcav_p": p["tcav"]}
 
 

@@ -225,7 +225,7 @@ class Explaining:
 
     def _controls(
         self, embedded: Embedded | None, found: Mapping[str, Attribution], into: Sequence[Span]
-    ) -> tuple[dict[str, float], dict[str, float | None]]:
+    ) -> tuple[dict[str, float | None], dict[str, float | None]]:
         """Of Integrated Gradients: under a breath of noise, and under shuffled weights."""
         name = "integrated-gradients"
         if embedded is None or name not in found:

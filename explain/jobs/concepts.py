@@ -16,7 +16,14 @@ from pydantic import Field
 
 from explain.aspect_files import read_aspects
 from explain.concepts.declared import ConceptSet, of_aspects, read_concepts
-from explain.concepts.scores import Measuring, Said, Scored, random_concepts, score_concepts
+from explain.concepts.scores import (
+    Measuring,
+    Said,
+    Scored,
+    can_fire,
+    random_concepts,
+    score_concepts,
+)
 from explain.concepts.states import Reading, read_log_ratio, read_score
 from explain.jobs.explained import Explained, all_answers, pair_settings
 from irl.config import ScoreSettings, Settings
@@ -175,7 +182,7 @@ def concept_answers(
         random_concepts=random_concepts(len(found.rows), settings.nominal),
         limits=limits,
         concepts=found.rows,
-        caveats=_caveats(settings),
+        caveats=_caveats(settings, any_can_fire=can_fire(found.rows, limits)),
         timings_seconds=dict(clock.seconds),
         peak_memory_bytes=peak_memory_bytes(),
     )
@@ -232,7 +239,7 @@ TABLE = pa.schema(
 )
 
 
-def _caveats(settings: ConceptSettings) -> list[Caveat]:
+def _caveats(settings: ConceptSettings, *, any_can_fire: bool) -> list[Caveat]:
     found = {
         "goes-with-is-not-paid": "A concept that fires goes with the target in the answers that "
         "were given. Another one that goes along with it may be what is paid: `nearest` names the "
@@ -248,5 +255,11 @@ def _caveats(settings: ConceptSettings) -> list[Caveat]:
             "TCAV moves what has been read. Of a log-ratio it tells how the words behind a concept "
             "become likelier, not what saying the concept is worth, and its mean over a policy's "
             "own answers is nought but for the other policy's part; so it decides nothing here."
+        )
+    if not any_can_fire:
+        found["too-few-prompts-to-fire"] = (
+            "Too few prompts to fire: with so many concepts and layers no p of sign flips of these "
+            "prompts, corrected for all of them, can be at most nominal. That none fires says "
+            "nothing; ask for fewer concepts or layers, or give more prompts."
         )
     return [Caveat(code=code, text=text) for code, text in found.items()]

@@ -1,6 +1,7 @@
 """What `irl audit --full` adds to an audit: the other explanations, of the same answers.
 
-Each part is the core of the command of its name, with that command's defaults. A part that is
+Each part is the core of the command of its name, with that command's defaults but for two:
+attribution by every method, on 8 prompts, and concepts over up to four layers. A part that is
 finished is kept if the audit is interrupted; one that a pair does not allow is left out, and the
 reason stands among the caveats.
 """

@@ -34,6 +34,8 @@ from irl.policies.pair import load_pair
 from irl.records import ResultRow
 from irl.within import spread
 
+MIN_PROMPTS = 8
+"Below, a bootstrap over prompts gives no interval worth the name"
 Method = Literal["Integrated Gradients", "DeepLIFT", "GradientSHAP"]
 Attribute = Callable[[Embedded], Attribution]
 
@@ -117,7 +119,10 @@ def rows_of(
     """What the gaps of one method's attributions say."""
     n = len(gaps)
     unmet = f"unmet (above {100 * TOLERANCE:g} %)"
-    yield of.row(name, "mean relative gap (%)", "%", mean((100 * gaps).tolist()))
+    enough = len(np.unique(mean.prompt)) >= MIN_PROMPTS
+    average = mean((100 * gaps).tolist()) if enough else None
+    few = f"no interval from fewer than {MIN_PROMPTS} prompts"
+    yield of.row(name, "mean relative gap (%)", "%", average, few)
     yield of.row(name, "largest relative gap (%)", "%", counted(100 * float(gaps.max()), n))
     yield of.row(name, unmet, "answers", counted(int((gaps > TOLERANCE).sum()), n))
     yield of.row(name, "median steps", "steps", counted(float(np.median(steps)), n))

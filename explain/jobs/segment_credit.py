@@ -5,7 +5,7 @@ a finished run. What segments gain adds up to the log-ratio of their response, t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -190,7 +190,9 @@ def read_said(run: Path) -> list[Said]:
         raise RunError(f"The tables of {run} do not hold the same responses.")
     if any(row["log_ratio_nats"] is None for row in rows):
         raise InputError(f"The run {run} has no log-ratios; segments gain those of their tokens.")
-    return [Said(**row, **_nats(tokens[row["response_id"]])) for row in rows]
+    said = [Said(**row, **_nats(tokens[row["response_id"]])) for row in rows]
+    no_term = not any(nats for one in said for nats in one.paid or [])
+    return [replace(one, paid=None) for one in said] if no_term else said
 
 
 def _nats(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -312,6 +314,7 @@ def _caveats(said: Sequence[Said]) -> list[Caveat]:
         )
     else:
         found["not-measured-paid-for"] = (
-            "The run has recovered no reward of words, so nothing is paid to segments."
+            "The run has recovered no reward of words, or found no term, so nothing is paid to "
+            "segments."
         )
     return [Caveat(code=code, text=text) for code, text in found.items()]

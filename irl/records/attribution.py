@@ -15,7 +15,8 @@ class AttributionMethod(Record):
     method: str
     answers: int
     unmet: int | None
-    "answers whose values do not add up within the tolerance; None for ablation, which need not"
+    "answers whose values do not add up within the tolerance; None for ablation, which need not, "
+    "and for KernelSHAP, which does by construction"
     largest_relative_gap: float
     median_evaluations: float
     "steps on the path, or changed texts that the target was asked for"

@@ -4,13 +4,18 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from explain.attribution.record import Attribution
 from explain.jobs.attribution import AttributeSettings, attribute, run_attribute
+from explain.jobs.attribution_report import Case, Mean, method_row
+from explain.targets import Exchange
 from irl.config import ScoreSettings
 from irl.errors import InputError, RunError
 from irl.jobs.scoring import score
+from irl.policies.spans import Span
 from irl.records import AttributionReport, PromptCondition
 from irl.rewards.terms import TermReward
 from tests import fakes
@@ -59,6 +64,16 @@ def test_every_value_is_written_and_adds_up_where_it_must(
     assert followed.unmet == 0
     assert followed.control_agreement is not None
     assert [(row.a, row.b) for row in report.agreements] == [("ablation", "integrated-gradients")]
+
+
+def test_only_what_could_fail_to_add_up_is_counted() -> None:
+    names = ("ablation", "kernel-shap", "integrated-gradients")
+    found = {name: Attribution(name, [Span(1, 0, 1)], np.ones(1), 3.0, 0.0, 1) for name in names}
+    of_each = dict.fromkeys(names)
+    case = Case(Exchange("a", "b"), found, dict.fromkeys(names, 0.5), of_each, of_each, {}, {})
+    mean = Mean(np.zeros(1, dtype=np.int64), 0)
+    unmet = [method_row(name, [case], 0.01, mean).unmet for name in names]
+    assert unmet == [None, None, 1]
 
 
 @pytest.mark.slow

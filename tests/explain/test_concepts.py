@@ -13,6 +13,7 @@ from explain.concepts.scores import (
     Concept,
     Measuring,
     Said,
+    can_fire,
     held_fixed,
     holm,
     presence,
@@ -24,7 +25,7 @@ from explain.concepts.states import Reading, States
 from explain.concepts.told import concept_table
 from explain.exchange import Exchange
 from irl.errors import InputError
-from irl.records import ConceptLimits, ConceptScore
+from irl.records import ConceptLimits, ConceptScore, Estimate
 
 PROMPTS, EACH, WIDTH = 20, 6, 8
 N = 2 * PROMPTS * EACH
@@ -144,6 +145,17 @@ def test_holm_by_hand():
     assert holm([]) == []
     for tests in (1, 12, 48, 200):
         assert tests / (1 + random_concepts(tests, 0.05)) <= 0.025
+
+
+@pytest.mark.parametrize(("tests", "prompts", "able"), [(6, 8, True), (7, 8, False), (7, 9, True)])
+def test_with_few_prompts_and_many_concepts_none_can_fire(tests: int, prompts: int, able: bool):
+    """2^(1 - 8) = 1/128, and 6/128 < 0.05 < 7/128."""
+    score = Estimate(value=0.9, low=0.8, high=1.0, n=prompts)
+    empty = {"name": "c", "layer": 1, "positives": 9, "negatives": 9, "prompts": 9}
+    rows = [ConceptScore(**empty, score=score) for _ in range(tests)]
+    limits = ConceptLimits(min_effect=0.05, nominal=0.05)
+    assert can_fire([*rows, ConceptScore(**empty)], limits) == able
+    assert can_fire([ConceptScore(**empty)], limits)
 
 
 def test_presence_is_any_of_it_or_where_all_have_some_more_than_the_median():

@@ -18,7 +18,7 @@ from explain.attribution.removal import ablation
 from explain.faithfulness import faithfulness, rank_agreement
 from explain.segments import segments, words
 from explain.targets import Exchange, reward
-from irl.policies.pair import load_pair
+from irl.policies.pair import PolicyPair, load_pair
 from irl.rewards.terms import TermReward
 from tests import fakes
 
@@ -107,5 +107,24 @@ def test_sensitivity_grows_with_nothing_but_the_model(tmp_path: Path) -> None:
     pair = load_pair(*map(str, fakes.save_pair(tmp_path)))
     embedded = embedded_log_ratio(pair)(Exchange("what is it?", " that is a stupid idea."))
     value = sensitivity(embedded, steps=32)
+    assert value is not None
     assert value > 0
     assert sensitivity(embedded, steps=32) == value
+
+
+def test_the_map_of_two_policies_that_are_the_same_has_no_sensitivity() -> None:
+    same = fakes.policy(fakes.model("llama"))
+    embedded = embedded_log_ratio(PolicyPair(same, same))(Exchange("what is it?", " an idea."))
+    assert sensitivity(embedded, steps=4) is None
+
+
+@pytest.mark.parametrize(("architecture", "tied"), [("llama", False), ("llama_tied", True)])
+def test_a_head_is_shuffled_unless_it_is_the_embeddings(architecture: str, tied: bool) -> None:
+    same = fakes.policy(fakes.model(architecture))
+    embedded = embedded_log_ratio(PolicyPair(same, same))(Exchange("what is it?", " an idea."))
+    head = same.model.get_output_embeddings().weight
+    before = head.detach().clone()
+    with randomised(embedded):
+        assert torch.equal(head, before) == tied
+        assert torch.equal(head.flatten().sort()[0], before.flatten().sort()[0])
+    assert torch.equal(head, before)

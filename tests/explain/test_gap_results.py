@@ -27,17 +27,20 @@ def test_every_pair_that_comes_with_the_repository_is_in_the_table() -> None:
 
 
 def test_gaps_above_the_tolerance_are_counted_and_the_largest_is_told() -> None:
-    gaps, steps = np.array([0.001, 0.01, 0.011, 2.0]), np.array([32, 64, 512, 512])
-    rows = rows_of(Measured("pair", [0]), "a method", gaps, steps, Mean(np.array([0, 0, 1, 1]), 0))
+    gaps, steps = np.array([0.001, 0.01, 0.011, 2.0] * 4), np.array([32, 64, 512, 512] * 4)
+    of, name = Measured("pair", [0]), "a method"
+    rows = rows_of(of, name, gaps, steps, Mean(np.repeat(np.arange(8), 2), 0))
     found = {row.metric: row.estimate for row in rows}
     values = {metric: one and (pytest.approx(one.value), one.n) for metric, one in found.items()}
     assert values == {
-        "mean relative gap (%)": (50.55, 2),
-        "largest relative gap (%)": (200.0, 4),
-        "unmet (above 1 %)": (2, 4),
-        "median steps": (288, 4),
-        "most steps": (512, 4),
+        "mean relative gap (%)": (50.55, 8),
+        "largest relative gap (%)": (200.0, 16),
+        "unmet (above 1 %)": (8, 16),
+        "median steps": (288, 16),
+        "most steps": (512, 16),
     }
+    mean, *_ = rows_of(of, name, gaps[:4], steps[:4], Mean(np.array([0, 0, 1, 1]), 0))
+    assert (mean.estimate, mean.reason) == (None, "no interval from fewer than 8 prompts")
 
 
 @pytest.mark.slow

@@ -81,6 +81,11 @@ def test_a_run_is_priced_by_what_it_keeps(tmp_path: Path) -> None:
     assert Pricing.of(tmp_path) == Pricing(None, _TERMS)
     _PRICES.save(tmp_path / "reward" / CONTEXTS_FILE)
     assert Pricing.of(tmp_path) == Pricing(_PRICES, _TERMS)
+    terms = tmp_path / "reward" / "terms.json"
+    sound = terms.read_text()
+    terms.write_text("{")
+    assert Pricing.of(tmp_path) == Pricing(_PRICES), "one damaged file does not cost the other"
+    terms.write_text(sound)
     (tmp_path / "reward" / CONTEXTS_FILE).write_text("{")
     assert Pricing.of(tmp_path) == Pricing(None, _TERMS)
     table = {"prompt_id": list("ppqq"), "log_ratio_nats": [1.0, 3.0, 0.0, 9.0]}

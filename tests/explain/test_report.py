@@ -13,6 +13,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from explain.exhibit import Exhibit, exhibit
+from explain.jobs.result_rows import counted
 from explain.payments import Pricing
 from explain.report import MISSING, estimate, found_in_words, render, render_run
 from explain.results_page import render_table
@@ -470,6 +471,7 @@ def test_a_results_table_has_one_line_per_measurement_and_the_reason_of_each_mis
     rows = [
         ResultRow(case="a", seeds=[1, 2], estimate=Estimate(**interval()), reason=None, **shared),
         ResultRow(case="b", seeds=[], estimate=None, reason="not given", **shared),
+        ResultRow(case="c", seeds=[], estimate=counted(3, 8), reason=None, **shared),
     ]
     table = ResultTable(
         name="t", command="irl results t", created="2025-01-02T03", machine="m", versions={},
@@ -477,7 +479,8 @@ def test_a_results_table_has_one_line_per_measurement_and_the_reason_of_each_mis
     )  # fmt: skip
     lines = render_table(table).splitlines()
     assert "irl results t" in "\n".join(lines)
-    assert lines[-2:] == [
+    assert lines[-3:] == [
         "| a | log_ratio | auc | 1, 2 | 0.500 | 0.250 to 0.750 | 12 |",
         "| b | log_ratio | auc | - | - | not given | |",
+        "| c | log_ratio | auc | - | 3.000 | - | 8 |",
     ]

@@ -63,6 +63,8 @@ def test_sentences_and_delimiters_cut_where_people_would() -> None:
         " 3.5 miles\n",
         "next",
     ]
+    text = "Hi.\nBye. \n\nSo"
+    assert [text[a:b] for a, b in sentences(text)] == ["Hi.\n", "Bye. \n\n", "So"]
     steps = "a<|reflect|>b<|go|>c"
     cut = by_delimiters(["<|go|>", "<|reflect|>"])
     assert [steps[a:b] for a, b in cut(steps)] == ["a", "<|reflect|>b", "<|go|>c"]

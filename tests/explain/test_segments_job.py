@@ -114,8 +114,9 @@ def test_a_finished_run_is_returned_and_the_command_prints_what_is_written(
     assert irl("runs", "show", tmp_path / "run").out == segments_summary(report) + "\n"
 
 
-def test_without_a_reward_nothing_is_paid(tmp_path: Path) -> None:
-    rows = [_answer(prompt, "aligned", "so", ".", paid=None) for prompt in "pq"]
+@pytest.mark.parametrize("paid", [None, 0.0], ids=["no reward", "no term"])
+def test_without_a_reward_nothing_is_paid(tmp_path: Path, paid: float | None) -> None:
+    rows = [_answer(prompt, "aligned", "so", ".", paid=paid) for prompt in "pq"]
     report = credit_by_segment(_run(tmp_path / "source", *tables(rows)), out=tmp_path / "run")
     (group,) = report.groups
     assert group.paid_for_nats is None
