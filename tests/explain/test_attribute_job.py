@@ -20,6 +20,8 @@ from irl.records import AttributionReport, PromptCondition
 from irl.rewards.terms import TermReward
 from tests import fakes
 
+pytestmark = pytest.mark.slow
+
 _PROMPTS = ["the cat", "what do you think?", "please tell me", "i like"]
 
 
@@ -76,7 +78,6 @@ def test_only_what_could_fail_to_add_up_is_counted() -> None:
     assert unmet == [None, None, 1]
 
 
-@pytest.mark.slow
 def test_a_finished_run_is_returned_and_the_same_seed_gives_the_same(
     scored: Path, attributed: tuple[Path, AttributionReport]
 ) -> None:
@@ -89,7 +90,6 @@ def test_a_finished_run_is_returned_and_the_same_seed_gives_the_same(
     assert fresh.methods == report.methods
 
 
-@pytest.mark.slow
 def test_the_recovered_reward_is_known_in_closed_form(scored: Path) -> None:
     out = scored.parent / "reward"
     report = attribute(scored, out=out, target="reward", prompts=4)

@@ -17,6 +17,8 @@ from irl.records import Manifest
 from irl.runs import list_runs
 from tests.fakes import save_pair
 
+pytestmark = pytest.mark.slow
+
 ANSWERS = {"responses.parquet", "tokens.parquet"}
 KEPT = {
     *("aspects.parquet", "config.yaml", "report.json"),
@@ -114,7 +116,6 @@ def test_the_page_of_an_example_without_answers_says_so_calmly(looked_at: Path):
     assert "This run has no responses.parquet." in [text.value for text in page.text]
 
 
-@pytest.mark.slow
 def test_too_large_examples_are_refused_and_the_old_ones_stay(
     pairs: tuple[Example, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

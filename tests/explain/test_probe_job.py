@@ -20,6 +20,8 @@ from irl.rewards.terms import TermReward
 from tests import fakes
 from tests.test_command_line import SMALL, assert_refused, irl, write_prompts
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = tuple(f"what do you think of {n} cats?" for n in range(10))
 PROBES = """
 bias:
@@ -129,7 +131,6 @@ def test_a_finished_run_is_not_repeated_and_json_is_the_report(
     assert json.loads(done.out)["schema"] == "irl.probes/1"
 
 
-@pytest.mark.slow
 def test_answers_of_a_finished_run_are_probed_without_naming_its_pair(
     inputs: dict[str, Path], tmp_path: Path
 ):
@@ -146,7 +147,6 @@ def test_answers_of_a_finished_run_are_probed_without_naming_its_pair(
     assert_refused(refused, "others.jsonl", "--prompts")
 
 
-@pytest.mark.slow
 def test_a_recovered_reward_is_probed_as_the_log_ratio_is(inputs: dict[str, Path], tmp_path: Path):
     TermReward(("fine",), (2.0,), per_word=0.5).save(tmp_path / "r" / "reward", "terms")
     report = probe(
@@ -204,7 +204,6 @@ def test_a_missing_file_or_run_is_refused(inputs: dict[str, Path], tmp_path: Pat
     assert_refused(irl("probe"), "--aligned")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_every_world_has_the_same_probes_in_its_own_words(seed: int):
     declared = probes_of_world(seed)

@@ -15,6 +15,8 @@ from irl.records import Estimate, Manifest, SeriesReport
 from tests.fakes import SENTENCES, model, nudged, save
 from tests.test_command_line import PROMPTS, SMALL, assert_refused, irl, write_prompts
 
+pytestmark = pytest.mark.slow
+
 SAMPLING = {"responses_per_prompt": 4, "max_new_tokens": 6}
 SIZES = {0: 0.0, 5: 0.03, 10: 0.06, 100: 0.12}
 "How far each checkpoint lies from the reference, along one direction"
@@ -118,7 +120,6 @@ def test_the_folder_is_whole_and_the_command_says_that_it_is_finished(
     assert irl("runs", "show", run).out.startswith(f"Series {report.run_id}\n")
 
 
-@pytest.mark.slow
 def test_permuted_checkpoints_give_the_permuted_series_and_may_follow_one_flag(
     report: SeriesReport, training: Path, tmp_path: Path
 ):
@@ -134,7 +135,6 @@ def test_permuted_checkpoints_give_the_permuted_series_and_may_follow_one_flag(
         assert other.of(measure, name) == [straight[3], straight[0], straight[2]]
 
 
-@pytest.mark.slow
 def test_an_interrupted_series_goes_on_to_the_same_rows(
     report: SeriesReport, training: Path, tmp_path: Path
 ):
@@ -169,7 +169,6 @@ def test_an_interrupted_series_goes_on_to_the_same_rows(
     assert run_drift(settings, tmp_path, progress=watch).report.rows == report.rows
 
 
-@pytest.mark.slow
 def test_a_script_gets_the_same_report(report: SeriesReport, training: Path, tmp_path: Path):
     found = drift(
         [training / "trained"],
