@@ -88,6 +88,7 @@ def test_another_seed_gives_other_words_and_other_habits():
         assert lexical(0)[name].weights.keys() != lexical(1)[name].weights.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_the_vocabulary_has_400_to_700_words_and_every_paid_word(seed: int):
     assert 400 <= len(world(seed).vocabulary) <= 700
