@@ -20,11 +20,12 @@ from explain.figures import (
 from explain.page import page
 from explain.shading import NAMES, gradient, shade
 from explain.words import KINDS, READABILITY, REWARDS, condition_in_words
+from explain.words import MISSING as MISSING
+from explain.words import estimate as estimate
 from irl.errors import RunError
-from irl.records import AuditReport, Estimate
+from irl.records import AuditReport
 from irl.runs import read_record
 
-MISSING: Final = "not measured"
 UNMEASURED: Final = "not-measured-"
 "How the codes of caveats about missing figures begin"
 TABLE_TERMS: Final = 60
@@ -79,16 +80,6 @@ def exhibit_if_any(run: Path) -> Exhibit | None:
         return read_exhibit(run)
     except RunError:
         return None
-
-
-def estimate(value: Estimate | None, digits: int = 3) -> str:
-    """A number with its interval and n, or "not measured"."""
-    if value is None:
-        return MISSING
-    return (
-        f"{value.value:.{digits}f} ({value.low:.{digits}f} to {value.high:.{digits}f}, "
-        f"n = {value.n})"
-    )
 
 
 def found_in_words(found: bool | None) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from explain.words import printable
-from irl.records import Estimate, SegmentGroup, SegmentsReport
+from explain.words import estimate, printable
+from irl.records import SegmentGroup, SegmentsReport
 
 OPENING_SHOWN = 24
 
@@ -36,15 +36,9 @@ def _lines(report: SegmentsReport) -> Iterator[str]:
 
 
 def _line(row: SegmentGroup, name: str) -> str:
-    gained, paid = _of(row.value_gained_nats), _of(row.paid_for_nats)
+    gained, paid = (estimate(one, sign="+") for one in (row.value_gained_nats, row.paid_for_nats))
     return f"{row.source:10} {name:{OPENING_SHOWN}} {row.segments:8d}   {gained:37} {paid}"
 
 
 def _short(name: str) -> str:
     return name if len(name) <= OPENING_SHOWN else name[: OPENING_SHOWN - 1] + "…"
-
-
-def _of(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "not measured"
-    return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f}, n = {estimate.n})"

@@ -114,7 +114,7 @@ def _hover(name: str, checkpoint: str, one: Estimate | None) -> str:
     said = f"<b>{safe_label(name)}</b><br>{safe_label(checkpoint)}"
     if one is None:
         return said
-    return f"{said}<br>{one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
+    return f"{said}<br>{one:+.3f}"
 
 
 def _places(checkpoints: Sequence[str]) -> list[int]:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from explain.aspect_words import MEANING, aspect_warning, not_priced
 from explain.context_words import told_contexts
-from explain.report import estimate, found_in_words
+from explain.report import found_in_words
 from explain.series_page import weights_of
-from explain.words import printable
+from explain.words import estimate, printable
 from irl.records import (
     Accuracy,
     Aspect,
@@ -240,20 +240,14 @@ def attribution_summary(report: AttributionReport) -> str:
         for measure in ("comprehensiveness", "sufficiency", "deletion_area", "insertion_area"):
             chance = getattr(one, f"{measure}_random")
             beside = "" if chance is None else f"   [{chance.value:.2f}]"
-            lines.append(f"  {measure:18} {_of(getattr(one, measure))}{beside}")
+            lines.append(f"  {measure:18} {estimate(getattr(one, measure), 2)}{beside}")
         for measure in ("infidelity", "sensitivity", "control_agreement"):
             if getattr(one, measure) is not None:
-                lines.append(f"  {measure:18} {_of(getattr(one, measure))}")
+                lines.append(f"  {measure:18} {estimate(getattr(one, measure), 2)}")
     for row in report.agreements:
-        lines.append(f"{row.a} and {row.b} rank segments alike by {_of(row.spearman)}")
+        lines.append(f"{row.a} and {row.b} rank segments alike by {estimate(row.spearman, 2)}")
     lines += ["", *(f"{caveat.code}: {caveat.text}" for caveat in report.caveats)]
     return "\n".join(printable(line) for line in lines)
-
-
-def _of(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "not measured"
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f}, n = {estimate.n})"
 
 
 def telling(aspects: list[Aspect]) -> list[Aspect]:
@@ -307,5 +301,4 @@ def _aspect_line(row: Aspect) -> str:
 def _lost(row: Aspect) -> str:
     if row.drop_one_r2 is None:
         return "not measured"
-    lost = row.drop_one_r2
-    return f"{lost.value:.3f} ({lost.low:.3f} to {lost.high:.3f})"
+    return f"{row.drop_one_r2:.3f}"

@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from irl.records import Objective, PromptCondition
+from irl.records import Estimate, Objective, PromptCondition
 from irl.rewards.conditions import in_words
 
 KINDS: Final[dict[str, str]] = {
@@ -28,6 +28,14 @@ REWARDS: Final[dict[str, str]] = {
     "samples": "from who wrote what alone",
 }
 "Rewards whose distances are told"
+
+
+MISSING: Final = "not measured"
+
+
+def estimate(value: Estimate | None, digits: int = 3, sign: str = "") -> str:
+    """A number with its interval and n, or "not measured"; with the sign "+", of either sign."""
+    return MISSING if value is None else value.with_n(f"{sign}.{digits}f")
 
 
 def printable(text: str) -> str:

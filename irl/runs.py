@@ -91,7 +91,7 @@ class RunFolder:
                 if file.name not in ("manifest.json", "log.jsonl")
             },
         )
-        self.write_text("manifest.json", manifest.model_dump_json(indent=1) + "\n")
+        self.write_text("manifest.json", manifest.to_json())
         return manifest
 
     def finish_without(self, names: Sequence[str]) -> Manifest:

@@ -57,9 +57,7 @@ def _line(row: ConceptScore) -> str:
 
 
 def _brief(estimate: Estimate | None, form: str = ".2f") -> str:
-    if estimate is None:
-        return "–"
-    return f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
+    return "–" if estimate is None else f"{estimate:{form}}"
 
 
 def _value(estimate: Estimate | None, form: str) -> str:

@@ -100,7 +100,7 @@ def run_aspects(
             caveats=aspect_caveats(priced),
         )
         run.write_table("aspects.parquet", aspects_table(answered.response_ids, declared, values))
-        run.write_text("aspects.json", report.model_dump_json(indent=1) + "\n")
+        run.write_text("aspects.json", report.to_json())
         run.finish({"responses": len(texts), "aspects": len(declared.aspects)})
     worst = [row.response_id for row in report.aspect_residuals]
     return AspectsRun(run, report, {name: texts[name] for name in worst}, was_finished)

@@ -102,7 +102,7 @@ def make_results(name: str, text: Path | None = None, *, progress: Progress = si
     )
     target = RESULTS / f"{name}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(table.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    target.write_text(table.to_json(), encoding="utf-8")
     target.with_suffix(".md").write_text(render_table(table), encoding="utf-8")
     return target
 

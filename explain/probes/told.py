@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from explain.words import printable
+from explain.words import estimate, printable
 from irl.records import (
-    Estimate,
     FlipSearch,
     ProbeFinding,
     ProbesReport,
@@ -65,14 +64,14 @@ def _two_by_two(one: TwoByTwoFinding) -> Iterator[str]:
     yield ""
     yield f"{one.name}: {one.goal} (goal), {one.proxy} (proxy)"
     yield f"  {one.statement}"
-    for name, estimate in (
+    for name, found in (
         ("goal", one.goal_weight),
         ("proxy", one.proxy_weight),
         ("interaction", one.interaction),
         ("conflict accuracy", one.conflict_accuracy),
         ("accuracy in distribution", one.accuracy),
     ):
-        yield f"  {name:26}{_estimate(estimate)}"
+        yield f"  {name:26}{estimate(found, sign='+')}"
     if one.pairs is not None:
         yield f"  {'discordant pairs':26}{one.discordant_pairs} of {one.pairs} given"
     rates = one.rates
@@ -106,9 +105,3 @@ def _flips(found: FlipSearch) -> Iterator[str]:
             f"  {', '.join(one.edits)}: {one.margin_before:+.2f} -> {one.margin_after:+.2f}, in "
             f'"{one.preferred}"'
         )
-
-
-def _estimate(value: Estimate | None) -> str:
-    if value is None:
-        return "not measured"
-    return f"{value.value:+.3f} ({value.low:+.3f} to {value.high:+.3f}, n = {value.n})"

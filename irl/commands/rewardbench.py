@@ -32,12 +32,11 @@ def rewardbench(
     for row in [report.overall, *report.sections, *report.subsets]:
         typer.echo(_line(row))
     if report.ties_score is not None and report.ties_score.score is not None:
-        score = report.ties_score.score
-        typer.echo(f"{'Ties (score)':26} {score.value:.3f} ({score.low:.3f} to {score.high:.3f})")
+        typer.echo(f"{'Ties (score)':26} {report.ties_score.score:.3f}")
     typer.echo(f"Results: {out / 'results'}")
 
 
 def _line(row: BenchSubset) -> str:
     at = row.accuracy
-    said = "-" if at is None else f"{at.value:.3f} ({at.low:.3f} to {at.high:.3f}), n {at.n}"
+    said = "-" if at is None else f"{at:.3f}, n {at.n}"
     return f"{row.name:26} {said}, {row.ties} ties"

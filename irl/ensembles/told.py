@@ -33,6 +33,4 @@ def ensemble_summary(report: EnsembleReport) -> str:
 
 
 def _said(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "-"
-    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+    return "-" if estimate is None else f"{estimate:.3f}"

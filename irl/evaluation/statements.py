@@ -78,7 +78,7 @@ def of_signs(spilled: Spillover | None, lost: Estimate | None) -> Iterator[str]:
 
 def interval(estimate: Estimate) -> str:
     """The value and its interval."""
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
+    return f"{estimate:.2f}"
 
 
 def _named(terms: list[str]) -> str:

@@ -106,7 +106,7 @@ def fit_ensemble(
     counts = {"refused_rows": len(read.refused), **read.pairs.odd}
     counts |= {"not_finite": left_out, "constant_members": constant}
     report = _report(run, settings, ensemble, (training, judged), counts)
-    run.write_text("ensemble.json", report.model_dump_json(indent=1) + "\n")
+    run.write_text("ensemble.json", report.to_json())
     run.finish(counts | {"pairs": len(read.pairs)})
     return EnsembleRun(run, report, was_finished=False)
 

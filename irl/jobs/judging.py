@@ -79,7 +79,7 @@ def judge(settings: JudgingSettings, out: Path) -> JudgingReport:
         caveats=(_POSITION,) if unfair else (),
     )
     write_text(out, "\n".join(lines) + "\n")
-    write_text(out.with_suffix(".report.json"), report.model_dump_json(indent=1) + "\n")
+    write_text(out.with_suffix(".report.json"), report.to_json())
     return report
 
 

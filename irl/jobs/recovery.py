@@ -46,7 +46,7 @@ class RecoveredRun:
         cls, run: RunFolder, report: RecoveryReport, counts: Mapping[str, int]
     ) -> "RecoveredRun":
         """Write the report, and finish the run."""
-        run.write_text("recovery.json", report.model_dump_json(indent=1) + "\n")
+        run.write_text("recovery.json", report.to_json())
         run.finish(counts)
         return cls(run, report)
 

@@ -110,7 +110,7 @@ def _write(
     lines = [json.dumps(_output(*both)) for both in zip(table.rows, scored, strict=True)]
     write_text(out / "results" / f"{name}_outputs.jsonl", "\n".join(lines) + "\n")
     write_text(out / ".eval_results" / "rewardbench.yaml", _eval_results(report))
-    write_text(out / "rewardbench.json", report.model_dump_json(indent=1) + "\n")
+    write_text(out / "rewardbench.json", report.to_json())
 
 
 def _output(row: BenchRow, scored: Scored) -> dict[str, object]:

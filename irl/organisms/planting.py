@@ -187,7 +187,7 @@ def _truth(work: Planting) -> None:
         truth = _measured(work)
         if shortfall := _shortfall(truth, work.plant):
             raise PolicyError(shortfall)
-    text = truth.model_dump_json(indent=1) + "\n"
+    text = truth.to_json()
     (work.folder / "truth.json").write_text(text, encoding="utf-8")
 
 

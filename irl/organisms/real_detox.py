@@ -322,7 +322,7 @@ def _truth(work: Build) -> None:
             "trained_with": "rloo",
         },
     )
-    text = truth.model_dump_json(indent=1) + "\n"
+    text = truth.to_json()
     (work.folder / "truth.json").write_text(text, encoding="utf-8")
 
 

@@ -244,7 +244,3 @@ class AuditReport(Record):
     gate: list[GateRow]
     timings_seconds: dict[str, float]
     peak_memory_bytes: int
-
-    def to_json(self) -> str:
-        """The file's text."""
-        return self.model_dump_json(by_alias=True, indent=1) + "\n"

@@ -14,6 +14,10 @@ class Record(BaseModel):
         frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
     )
 
+    def to_json(self) -> str:
+        """The text of the file that holds it."""
+        return self.model_dump_json(by_alias=True, indent=1) + "\n"
+
 
 class Estimate(Record):
     """A number with its 95 % interval by cluster bootstrap; n counts clusters."""
@@ -22,6 +26,14 @@ class Estimate(Record):
     low: float
     high: float
     n: int
+
+    def __format__(self, form: str) -> str:
+        """Value and interval in words, each number in this form."""
+        return f"{self.value:{form}} ({self.low:{form}} to {self.high:{form}})"
+
+    def with_n(self, form: str) -> str:
+        """The same with n."""
+        return f"{self:{form}}"[:-1] + f", n = {self.n})"
 
 
 class Caveat(Record):

@@ -71,7 +71,3 @@ class OneTokenReport(Record):
     worst: list[OneTokenAnswer]
     "of those on the map, the most extreme first"
     caveats: list[Caveat]
-
-    def to_json(self) -> str:
-        """The file's text."""
-        return self.model_dump_json(by_alias=True, indent=1) + "\n"

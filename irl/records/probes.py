@@ -167,7 +167,3 @@ class ProbesReport(Record):
     triggers: TriggerSearch | None
     flips: FlipSearch | None
     caveats: list[Caveat]
-
-    def to_json(self) -> str:
-        """As it stands in the file."""
-        return self.model_dump_json(indent=1, by_alias=True) + "\n"

@@ -42,7 +42,3 @@ class SegmentsReport(Record):
     "between a response's segments and its log-ratio; 0: all telescope to the last bit"
     groups: list[SegmentGroup]
     caveats: list[Caveat]
-
-    def to_json(self) -> str:
-        """The file's text."""
-        return self.model_dump_json(by_alias=True, indent=1) + "\n"

@@ -55,7 +55,3 @@ class SeriesReport(Record):
         """One measure over the checkpoints, in their order."""
         found = [row for row in self.rows if (row.measure, row.name) == (measure, name)]
         return [row.estimate for row in sorted(found, key=lambda row: row.order)]
-
-    def to_json(self) -> str:
-        """The file's text."""
-        return self.model_dump_json(by_alias=True, indent=1) + "\n"
