@@ -1,20 +1,26 @@
 """A results table as Markdown, for reading beside its JSON."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from irl.records import ResultRow, ResultTable
 
+INTERVALS: Final = (
+    "Intervals are 95 %, by cluster bootstrap, n counts clusters; those of counted shares",
+    "(found, precision, decoys) are exact binomial ones, n counts the cases. Without interval",
+    "(-): plain counts and numbers, where nothing is estimated, and what no resample changes.",
+)
 _SMALL = 5e-4
 
 
-def render_table(table: ResultTable) -> str:
-    """The table with its command and versions."""
+def render_table(table: ResultTable, intervals: Sequence[str] = INTERVALS) -> str:
+    """The table with its command and versions, and what its intervals are."""
     versions = ", ".join(f"{name} {version}" for name, version in table.versions.items())
     lines = [
         f"# {table.name}",
         "",
         f"Made by `{table.command}` on {table.created[:10]} ({table.machine}; {versions}).",
-        "Intervals are 95 %, by cluster bootstrap, n counts clusters; those of counted shares",
-        "(found, precision, decoys) are exact binomial ones, n counts the cases. Without interval",
-        "(-): plain counts and numbers, where nothing is estimated, and what no resample changes.",
+        *intervals,
         "",
         "| case | method | metric | seed | value | interval | n |",
         "|---|---|---|---|---|---|---|",

@@ -3,6 +3,7 @@
 Exit codes: 0 done and within the gate, 1 findings over the gate, 2 input or usage error.
 """
 
+import gc
 import json
 import logging
 import signal
@@ -35,6 +36,9 @@ from irl.options import (
     Seed,
     Set,
 )
+
+_RARE_COLLECTIONS = (100_000, 50, 100)
+"By default a tenth of the start goes into looking for garbage in libraries that are loaded to stay"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -337,6 +341,7 @@ def main() -> None:
     """Entry point of the console script."""
     logging.basicConfig(level=logging.WARNING, format="irl: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGINT, interrupted)
+    gc.set_threshold(*_RARE_COLLECTIONS)
     with _sentences():
         sys.exit(app(standalone_mode=False))
 

@@ -21,7 +21,6 @@ from explain.context_prices import context_prices
 from explain.context_words import context_caveats, matter
 from explain.exchange import Exchange
 from explain.jobs.aspects import aspects_table, declared_aspects, price_answers
-from explain.jobs.full import Audited, with_explanations
 from explain.report import render_run
 from explain.terms import Said, changed_terms, paid_terms, price_per_word
 from irl.config import AuditSettings
@@ -123,8 +122,12 @@ def run_audit(
     with clock.stage("writing"):
         write_recovered(run, sampled.answers, term_fit, settings)
     if settings.full:
-        audited = Audited(run, pair, settings, prompts, labels, report.terms, clock, progress)
-        report = with_explanations(report, audited)
+        from explain.jobs.full import Audited, with_explanations  # loads captum
+
+        report = with_explanations(
+            report,
+            Audited(run, pair, settings, prompts, labels, report.terms, clock, progress),
+        )
     update = {
         "gate": apply_gate(rules, report.model_dump(mode="json", by_alias=True)),
         "timings_seconds": dict(clock.seconds),

@@ -15,7 +15,7 @@ from explain.jobs.probe_settings import settings_of_pair
 from explain.targets import Exchange
 from irl.config import ScoreSettings
 from irl.data import read_prompts, stored_prompt
-from irl.engine.local import SIDES
+from irl.engine.sides import SIDES
 from irl.errors import InputError, RunError
 from irl.rewards.stored import Reward
 

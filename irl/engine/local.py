@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +13,13 @@ from numpy.typing import NDArray
 from irl.config import Sampling
 from irl.engine.scoring import score_policy
 from irl.engine.shards import Progress, Shards, each_part, run_parts, silent, slices
+from irl.engine.sides import Side, of_both
 from irl.policies.pair import PolicyPair
 from irl.policies.policy import Policy
 from irl.policies.sample import Ids, sample
-from irl.tensors import TokenSequence, by_length
+from irl.tensors import TokenSequence
 
 RESPONSES_PER_SHARD = 2048
-Side = Literal["aligned", "reference"]
-SIDES: Final[tuple[Side, ...]] = ("aligned", "reference")
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,8 @@ class Workshop:
 
 def sample_pair(pair: PolicyPair, prompts: Sequence[Ids], work: Workshop) -> pa.Table:
     """K responses per prompt from both policies; see `sample_side`."""
-    return pa.concat_tables([sample_side(pair, side, prompts, work) for side in SIDES])
+    drawn = of_both(pair, lambda side, _: sample_side(pair, side, prompts, work))
+    return pa.concat_tables(drawn.values())
 
 
 def sample_side(pair: PolicyPair, source: Side, prompts: Sequence[Ids], work: Workshop) -> pa.Table:
@@ -88,15 +87,13 @@ def score_parts(
     name: str = "scored",
 ) -> Iterator[pa.Table]:
     """The same, a shard at a time: both policies read a part before the next one is taken."""
-    sides = {"aligned": pair.aligned, "reference": pair.reference}
 
     def score(_: int, part: Sequence[TokenSequence]) -> pa.Table:
-        columns = {
-            f"{side}_nats": [row.numpy() for row in score_policy(policy, part, work.sampling)]
-            for side, policy in sides.items()
-        }
+        nats = of_both(pair, lambda _, policy: score_policy(policy, part, work.sampling))
+        columns = {f"{side}_nats": [row.numpy() for row in rows] for side, rows in nats.items()}
         return pa.table(columns, schema=_SCORED)
 
+    sides = {"aligned": pair.aligned, "reference": pair.reference}
     made_with = {side: policy.checkpoint.sha256 for side, policy in sides.items()}
     return each_part(work.shards(name, made_with), parts, score, work.progress)
 
@@ -121,20 +118,20 @@ def draw_answers(
     eos_ids: frozenset[int],
     sampling: Sampling,
 ) -> list[Ids]:
-    """One answer per prompt, batched by length, in the order given."""
+    """One answer per prompt, in the order given; long prompts are answered first."""
+    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+    drawn = sample(
+        policy,
+        [prompts[index] for index in order],
+        generator,
+        max_new_tokens=sampling.max_new_tokens,
+        temperature=sampling.temperature,
+        eos_ids=eos_ids,
+        token_budget=sampling.token_budget,
+    )
     answers: list[Ids] = [()] * len(prompts)
-    lengths = [len(prompt) + sampling.max_new_tokens for prompt in prompts]
-    for batch in by_length(lengths, sampling.token_budget):
-        drawn = sample(
-            policy,
-            [prompts[index] for index in batch],
-            generator,
-            max_new_tokens=sampling.max_new_tokens,
-            temperature=sampling.temperature,
-            eos_ids=eos_ids,
-        )
-        for index, answer in zip(batch, drawn, strict=True):
-            answers[index] = answer
+    for index, answer in zip(order, drawn, strict=True):
+        answers[index] = answer
     return answers
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
@@ -52,6 +51,8 @@ def load_adapter(
         PolicyError: the adapter replaces whole modules, cannot be read, or the base with the
             adapter switched off does not score as it did before.
     """
+    from peft import PeftModel  # most pairs are two full models, and peft takes a second to load
+
     _refuse_unsuitable_adapter(location)
     probe = _probe_ids(base)
     before = _probe_logits(base, probe)

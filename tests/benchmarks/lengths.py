@@ -19,14 +19,15 @@ from irl.tensors import TokenSequence
 
 TABLE = Path(__file__).with_name("lengths.json")
 LONGEST, LONGEST_RESPONSE, N_PAIRS = 512, 384, 256
-LAYOUTS = ("single responses", "pairs", "eight per prompt")
 
 
 def sequences(layout: str, n_responses: int, pieces: int, longest: int) -> list[TokenSequence]:
     """Random tokens in real lengths, in the order of the file.
 
-    `single responses` are the chosen ones, `pairs` both; for `eight per prompt` the lengths of
-    responses are dealt out from the whole table.
+    Prompts are taken evenly over the lengths of the table, its shortest and longest pair included,
+    so that few show what many would: peak memory is that of the longest batch. `single responses`
+    are the chosen ones, `pairs` both; for `eight per prompt` the lengths of responses are dealt out
+    from the whole table.
     """
     drawn = random.Random(0)
     table = json.loads(TABLE.read_text(encoding="utf-8"))
@@ -37,12 +38,20 @@ def sequences(layout: str, n_responses: int, pieces: int, longest: int) -> list[
         return tuple(drawn.randrange(3, pieces) for _ in range(length))
 
     made = []
-    for prompt_length, *both in table[: n_responses // per_prompt]:
+    for prompt_length, *both in _evenly(table, n_responses // per_prompt):
         said = both[:per_prompt] if per_prompt < 3 else drawn.sample(every, per_prompt)
         said = [min(length, longest * 3 // 4) for length in said]
         prompt = ids(min(prompt_length, longest - max(said)))
         made += [TokenSequence(prompt, ids(length)) for length in said]
     return made
+
+
+def _evenly(table: list[list[int]], n_pairs: int) -> list[list[int]]:
+    """Pairs at even steps of the order by length, back in the order of the file."""
+    by_length = sorted(range(len(table)), key=lambda at: table[at][0] + max(table[at][1:]))
+    last = len(table) - 1
+    chosen = {by_length[round(step * last / max(n_pairs - 1, 1))] for step in range(n_pairs)}
+    return [table[at] for at in sorted(chosen)]
 
 
 def main(tokenizer: str, pairs: str) -> None:

@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.scoring_worker WAY SHAPE LAYOUT RESPONSES LONGEST
 
-Each line that it reads makes it score once; it answers with one line of JSON.
+Each line that it reads makes it score once, the first of them one batch only; it answers with one
+line of JSON.
 """
 
 import json
@@ -23,7 +24,7 @@ from irl.policies.threads import keep_to_cores
 from irl.records import Checkpoint
 from irl.tensors import TokenSequence
 from tests.benchmarks.lengths import sequences
-from tests.benchmarks.plain_scoring import as_rewardbench, as_trl, plain_sums
+from tests.benchmarks.plain_scoring import BATCH, as_rewardbench, as_trl, plain_sums
 from tests.benchmarks.shapes import random_model
 
 Sums = list[list[float]]
@@ -56,10 +57,10 @@ def main(way: str, shape: str, layout: str, n_responses: str, longest: str) -> N
     dtype = torch.bfloat16 if way == "bfloat16" else torch.float32
     models = [random_model(shape, seed).to(dtype) for seed in (0, 1)]
     told = sequences(layout, int(n_responses), models[0].config.vocab_size, int(longest))
-    score = scorer(way, models, told)
-    for _ in sys.stdin:
+    warm, score = (scorer(way, models, some) for some in (told[:BATCH], told))
+    for number, _ in enumerate(sys.stdin):
         start = time.perf_counter()
-        sums = score()
+        sums = score() if number else warm()
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         answer = {"seconds": seconds, "peak_bytes": peak, "sums": sums, "threads": threads}

@@ -8,10 +8,12 @@ import pytest
 import torch
 from peft import AutoPeftModelForCausalLM
 from scipy.stats import chisquare
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from torch import Tensor
+from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
 from irl.policies.pair import load_pair
-from irl.policies.sample import Ids, sample
+from irl.policies.policy import Policy
+from irl.policies.sample import Ids, _draw, advance, sample
 from tests import fakes
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")
@@ -146,15 +148,62 @@ def test_left_padding_and_shrinking_change_no_row(architecture: str):
     alone = [slow_argmax(model, prompt, ends, 8) for prompt in PROMPTS]
     assert len({len(row) for row in alone}) > 2, "rows must end at different times"
 
-    together = sample(
-        fakes.policy(model),
-        PROMPTS,
-        generator(),
-        max_new_tokens=8,
-        temperature=GREEDY,
-        eos_ids=ends,
-    )
-    assert together == alone
+    policy = fakes.policy(model)
+    for token_budget in (None, 3 * 20, 1):
+        together = sample(
+            policy,
+            PROMPTS,
+            generator(),
+            max_new_tokens=8,
+            temperature=GREEDY,
+            eos_ids=ends,
+            token_budget=token_budget,
+        )
+        assert together == alone, token_budget
+
+
+def test_responses_that_enter_later_follow_the_policy():
+    model = fakes.model("llama", N_PIECES)
+    prompts: list[Ids] = [(1, 3, 4, 5), (1, 3), (4,)]
+    asked = [prompt for prompt in prompts for _ in range(1500)]
+    drawn = sample(fakes.policy(model), asked, generator(), max_new_tokens=3, token_budget=7 * 128)
+    for at, prompt in enumerate(prompts):
+        share = drawn[at * 1500 : (at + 1) * 1500]
+        assert p_value(share, dict(outcomes(model, prompt, 3))) > 0.001
+    assert p_value(drawn[:1500], dict(outcomes(model, prompts[1], 3))) < 1e-6
+
+
+def test_rows_fill_the_budget_and_never_exceed_it(monkeypatch: pytest.MonkeyPatch):
+    seen: list[tuple[int, int]] = []
+
+    def watched(policy: Policy, ids: Tensor, attention: Tensor, cache: DynamicCache) -> Tensor:
+        seen.append((len(ids), attention.shape[1]))
+        return advance(policy, ids, attention, cache)
+
+    monkeypatch.setattr("irl.policies.sample.advance", watched)
+    prompts: list[Ids] = [(1, 3, 4, 5)] * 200
+    policy = fakes.policy(fakes.model("llama", N_PIECES))
+    drawn = sample(policy, prompts, generator(), max_new_tokens=20, token_budget=24 * 32)
+    steps = [(rows, width) for rows, width in seen if width > 4]
+    assert max(rows for rows, _ in steps) <= 32
+    assert max(width for _, width in steps) <= 24
+    at_work = sum(rows for rows, _ in steps) / len(steps)
+    batch_by_batch = sum(max(map(len, drawn[at : at + 32])) for at in range(0, 200, 32))
+    assert len(steps) < batch_by_batch * 0.75
+    assert at_work > 16
+
+
+def test_a_draw_inverts_the_distribution_and_never_takes_what_cannot_be():
+    for n_pieces in (1, 6, 64, 65, 1000):
+        logits = torch.randn(500, n_pieces, generator=generator()) * 3
+        logits[:, 1::3] = -torch.inf
+        drawn = _draw(logits, 0.7, generator(1))
+        assert logits.gather(1, drawn[:, None]).isfinite().all()
+        running = torch.softmax(logits.double() / 0.7, dim=-1).cumsum(-1)
+        uniform = torch.rand(500, 1, generator=generator(1), dtype=torch.float64)
+        until = torch.cat([torch.zeros(500, 1), running], dim=1)
+        assert (until.gather(1, drawn[:, None]) <= uniform + 1e-6).all()
+        assert (until.gather(1, drawn[:, None] + 1) >= uniform - 1e-6).all()
 
 
 def test_both_sides_of_an_adapter_sample_from_their_own_weights(tmp_path: Path):
