@@ -26,9 +26,9 @@ from tests.benchmarks.shapes import at_least, plainly, random_model
 REPEATS = 5
 RESULTS = Path("docs/results/scoring.json")
 INTERVALS = (
-    "Values are medians of 5 repeats that took turns; the interval is from the least to the greatest,",
-    "which holds the median with 94 %, whatever its distribution; n counts repeats. Mean differences",
-    "are over the responses of both policies, from the least to the greatest response.",
+    "Values are medians of 5 repeats that took turns; the interval is from the least to the",
+    "greatest, which holds the median with 94 %, whatever its distribution; n counts repeats. Mean",
+    "differences are over the responses of both policies, from the least to the greatest of them.",
 )
 OURS, HALF, USUAL, TRL = "irl", "bfloat16", "RewardBench", "TRL"
 

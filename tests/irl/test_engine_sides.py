@@ -1,6 +1,7 @@
 """Two policies at once give what they give one after the other."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,25 @@ def test_the_error_of_one_side_is_raised_and_the_threads_come_back():
     with pytest.raises(MemoryError, match="no room"):
         of_both(of_two_models(), work)
     assert torch.get_num_threads() == 4
+
+
+@pytest.mark.usefixtures("threads")
+def test_what_stops_one_side_stops_the_other():
+    begun, given_up = threading.Event(), threading.Event()
+
+    def work(side: Side, _: Policy) -> None:
+        if side == "reference":
+            begun.wait(20)
+            raise MemoryError("no room")
+        begun.set()
+        try:
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline:
+                time.sleep(0.01)
+        except BaseException:
+            given_up.set()
+            raise
+
+    with pytest.raises(MemoryError, match="no room"):
+        of_both(of_two_models(), work)
+    assert given_up.is_set()
