@@ -24,6 +24,7 @@ STAGES = {
     "objectives": "terms and conditions searched, sign flips",
     "recovery": "term reward fitted out of fold, with intervals",
     "aspects": "declared features priced",
+    "contexts": "words whose price depends on the words before them",
     "evaluation": "drift, agreement, identifiability, bootstraps",
     "writing": "tables and the reward",
 }
