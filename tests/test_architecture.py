@@ -137,6 +137,7 @@ def test_no_class_has_more_than_two_bases():
     assert {place: n for place, n in bases.items() if n > MAX_BASES} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     ["irl", "irl.errors", "irl.records", "irl.config", "irl.data", "irl.runs", "explain"],
@@ -156,6 +157,7 @@ def test_no_dashboard_module_loads_a_heavy_library(tmp_path: Path):
     assert last_line_of(f"{imports}\n{LOADED.format(heavy=HEAVY)}", tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], ["runs", "list"]], ids=" ".join)
 def test_commands_that_only_read_load_no_torch(arguments: list[str], tmp_path: Path):
     code = RUN_COMMAND.format(arguments=arguments) + LOADED.format(heavy=("torch",))

@@ -327,6 +327,7 @@ def test_a_finished_run_whose_report_is_damaged_is_named(audited: Audited, tmp_p
     assert_refused(irl("runs", "show", copy), "report.json", "--fresh")
 
 
+@pytest.mark.slow
 def test_fresh_repeats_a_run(inputs: Inputs, tmp_path: Path):
     arguments = inputs.arguments(out=tmp_path / "run")
     assert irl("score", *arguments).code == 0
@@ -339,6 +340,7 @@ def test_fresh_repeats_a_run(inputs: Inputs, tmp_path: Path):
     assert (tmp_path / "run" / "manifest.json").stat().st_mtime_ns > first
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_responses_and_another_seed_others(
     inputs: Inputs, tmp_path: Path
 ):
@@ -352,6 +354,7 @@ def test_the_same_seed_gives_the_same_responses_and_another_seed_others(
     assert one["reward_nats"].null_count == one.num_rows
 
 
+@pytest.mark.slow
 def test_identical_checkpoints_have_no_objective(inputs: Inputs, tmp_path: Path):
     same = shutil.copytree(inputs.reference, tmp_path / "copy")
     done = irl("audit", *inputs.arguments(aligned=same, out=tmp_path / "run"), "--json")
@@ -379,6 +382,7 @@ def test_every_audit_measures_the_stock_aspects(audited: Audited):
     ]
 
 
+@pytest.mark.slow
 def test_a_file_of_aspects_replaces_the_stock_set(inputs: Inputs, tmp_path: Path):
     file, out = tmp_path / "aspects.yaml", tmp_path / "run"
     file.write_text("- {name: size, kind: length, of: characters}\n", encoding="utf-8")

@@ -91,6 +91,7 @@ def component(page: AppTest) -> dict[str, Any] | None:
     return json.loads(found[0].json) if found else None
 
 
+@pytest.mark.slow
 def test_without_runs_both_pages_say_how_to_make_one(root: Path):
     page = runs()
     assert page.title[0].value == "Runs"
@@ -174,6 +175,7 @@ def test_a_run_shows_what_its_answers_leave_open(root: Path):
     assert open_sums["words"].tolist() == [f"always, {HOSTILE}"]
 
 
+@pytest.mark.slow
 def test_the_verdict_box_holds_p_value_effect_and_readability(root: Path):
     write_audit(root, "good")
     p, r2, sd, readable = run("good").metric[:4]
@@ -200,6 +202,7 @@ def test_objectives_show_kind_condition_terms_and_weight(root: Path):
     assert rows["sd"].isna()[1]
 
 
+@pytest.mark.slow
 def test_an_example_is_marked_in_the_list_and_in_the_choice(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -251,6 +254,7 @@ def test_responses_are_turned_filtered_and_ordered(root: Path):
     assert set(page.dataframe[-1].value["source"]) == {"reference"}
 
 
+@pytest.mark.slow
 def test_the_response_in_the_url_is_shown_token_by_token(root: Path):
     write_audit(root, "good")
     page = run("good", response="p31-a0")  # on another page of the table
@@ -262,6 +266,7 @@ def test_the_response_in_the_url_is_shown_token_by_token(root: Path):
     assert {"p31-a0", "aligned", "+31.00", "-31.00 (-31.00 to -31.00)"} <= set(texts(page))
 
 
+@pytest.mark.slow
 def test_the_colour_comes_from_the_url_and_goes_there(root: Path):
     write_audit(root, "good")
     page = run("good", response="p31-a0", colour="value_gained")
@@ -275,6 +280,7 @@ def test_the_colour_comes_from_the_url_and_goes_there(root: Path):
     assert shown(page).query_params["colour"] == "value_gained"
 
 
+@pytest.mark.slow
 def test_the_row_of_the_response_is_marked_and_without_one_nothing_is_shown(root: Path):
     write_audit(root, "good")
     key = "page of good, None, as written, 1"
@@ -301,6 +307,7 @@ def test_an_unknown_response_is_said_and_not_shown(root: Path):
     assert component(page) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [None, "no parquet"], ids=["missing", "damaged"])
 def test_without_tokens_the_response_is_shown_in_full_and_verbatim(root: Path, broken: str | None):
     file = write_audit(root, "good") / "tokens.parquet"
@@ -335,6 +342,7 @@ def test_the_url_wins_over_an_earlier_choice(root: Path):
     assert shown(page).selectbox(key="chosen_run").value == "half"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["../../etc", "GOOD", "goo"])
 def test_an_unknown_run_is_named_and_not_opened(root: Path, name: str):
     write_audit(root, "good")
@@ -343,6 +351,7 @@ def test_an_unknown_run_is_named_and_not_opened(root: Path, name: str):
     assert texts(page) == [name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [write_unfinished, lambda *a: write_report(*a, "{")])
 def test_a_run_without_a_report_is_a_state_with_its_folder(root: Path, write: Any):
     folder = write(root, "bad")

@@ -125,6 +125,7 @@ def test_a_missing_file_is_refused(tmp_path: Path):
         read_aspects(tmp_path / "gone.yaml")
 
 
+@pytest.mark.slow
 def test_reading_aspects_loads_no_torch(tmp_path: Path):
     code = "import sys; from explain.jobs import aspects; print('torch' in sys.modules)"
     done = subprocess.run(

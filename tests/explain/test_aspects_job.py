@@ -36,6 +36,7 @@ def run_with(folder: Path, table: pa.Table) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_command_prints_prices_and_writes_a_run_of_its_own(tmp_path: Path):
     before = {path: path.stat().st_mtime_ns for path in DETOX.rglob("*")}
     out = tmp_path / "run"
@@ -110,6 +111,7 @@ def test_a_function_of_the_user_is_measured_with_leave_only(tmp_path: Path):
     assert "own" in done.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("readability", ["direction", "unreadable", None, "nonsense"])
 def test_the_verdict_of_the_run_goes_with_the_weights(
     readability: str | None, declared: Path, tmp_path: Path

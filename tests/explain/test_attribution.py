@@ -35,6 +35,7 @@ def _insults(exchanges: Sequence[Exchange]) -> Tensor:
     return reward(TermReward(("a", "b", "not b"), (-1.0, 2.0, -5.0)))(exchanges)
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=2, max_size=7))
 def test_where_words_do_not_depend_on_each_other_removal_gives_their_weights(
@@ -49,6 +50,7 @@ def test_where_words_do_not_depend_on_each_other_removal_gives_their_weights(
         assert found.gap < 1e-4
 
 
+@pytest.mark.slow
 def test_kernel_shap_is_the_shapley_value_of_every_subset() -> None:
     exchange = Exchange("", "not b a c")
     cut = segments(exchange, words)
@@ -95,6 +97,7 @@ def _pair(folder: Path, architecture: str = "llama") -> PolicyPair:
     return load_pair(*map(str, fakes.save_pair(folder, architecture)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", fakes.ARCHITECTURES)
 def test_integrated_gradients_add_up_to_the_log_ratio(tmp_path: Path, architecture: str) -> None:
     pair = _pair(tmp_path, architecture)
@@ -115,6 +118,7 @@ def test_an_adapter_and_its_base_are_told_apart(tmp_path: Path) -> None:
     assert found.relative_gap(1.0) < 0.01
 
 
+@pytest.mark.slow
 def test_it_is_captums_layer_integrated_gradients_token_by_token(tmp_path: Path) -> None:
     """The slow twin: one gradient for each token of the response, the layer hooked by captum."""
     policy = _pair(tmp_path).aligned

@@ -103,6 +103,7 @@ def test_gradients_of_a_model_that_has_learnt_nothing_look_otherwise(tmp_path: P
     np.testing.assert_array_equal(integrated_gradients(embedded).values, found.values)
 
 
+@pytest.mark.slow
 def test_sensitivity_grows_with_nothing_but_the_model(tmp_path: Path) -> None:
     pair = load_pair(*map(str, fakes.save_pair(tmp_path)))
     embedded = embedded_log_ratio(pair)(Exchange("what is it?", " that is a stupid idea."))

@@ -39,6 +39,7 @@ def scored(pair: PolicyPair, folder: Path, *prompts: str, **settings: object) ->
     return asking.nats(asking.tokens()[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "gpt_neox", "mistral", "gemma2"])
 def test_every_answer_scores_as_it_does_when_it_is_written_out(architecture: str, tmp_path: Path):
     pair = fake_pair(architecture)

@@ -293,6 +293,7 @@ def test_what_the_answers_leave_open_is_told_and_left_out_where_it_is_not_known(
     assert "leave open" not in Page(render(report(identifiability=None))).text
 
 
+@pytest.mark.slow
 def test_a_full_audit_shows_its_contexts_probes_tokens_and_maps():
     text = Page(render(report("lantern"))).text
     context = text[text.index("Words in context") : text.index("Probes: one")]
@@ -378,6 +379,7 @@ def test_weaker_terms_are_counted_where_they_are_not_shown():
     assert "The figure shows the first 30 of 75." in text
 
 
+@pytest.mark.slow
 def test_a_finished_run_folder_is_rendered_as_its_audit_wrote_it(tmp_path: Path):
     made = report()
     (tmp_path / "report.json").write_text(made.to_json())

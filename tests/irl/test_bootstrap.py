@@ -48,6 +48,7 @@ def test_every_draw_takes_as_many_clusters_as_there_are():
     assert counts.mean(0) == pytest.approx(np.ones(7), abs=0.6)
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_mean_is_the_normal_one_for_independent_rows():
     values = np.random.default_rng(0).normal(3.0, 2.0, size=400)
     found = mean_of(values, np.arange(400), draws=20_000)

@@ -48,6 +48,7 @@ def pairs(scale: float, n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
     return np.where(right, margins, -margins), np.arange(n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.2, 1.0, 5.0])
 def test_labels_by_bradley_terry_are_calibrated_whatever_the_scale(scale: float):
     margins, cluster = pairs(scale)

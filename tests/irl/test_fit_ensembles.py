@@ -29,6 +29,7 @@ def learning(**changes: object) -> Learning:
     return Learning(**(given | changes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "loss"), [(linear, pointwise), (mlp(6), bradley_terry), (mlp(6, 4), pointwise)]
 )

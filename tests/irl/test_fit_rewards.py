@@ -148,6 +148,7 @@ def test_a_member_is_the_same_in_whatever_company_it_is_fitted():
         assert together.penalties[2] == alone.penalties[0]
 
 
+@pytest.mark.slow
 def test_the_same_seeds_give_the_same_rewards():
     one, two = (fit(examples(), mlp(6), Aim(pairs), LEARNING) for _ in range(2))
     for first, second in zip(one.head.parameters(), two.head.parameters(), strict=True):

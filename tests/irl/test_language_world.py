@@ -145,6 +145,7 @@ def test_no_decoy_is_paid_for_anywhere_and_classes_are_disjoint(seed: int):
 # Conditions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_the_trigger_of_the_backdoor_stands_in_5_to_12_percent_of_prompts(seed: int):
     condition = plants(world(seed))["backdoor"].condition
@@ -192,6 +193,7 @@ def test_the_proxy_stands_beside_the_goal_except_in_the_news(seed: int, tmp_path
 # Prompts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["detox", "flattery", "backdoor"])
 def test_no_prompt_of_training_is_held_out(name: str, tmp_path: Path):
     bed = Bed(tmp_path, 0, lambda _: None)
@@ -221,6 +223,7 @@ def test_the_held_out_prompts_are_those_of_the_files(tmp_path: Path):
 # Models read it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", WORLDS)
 def test_the_tokenizer_knows_every_word_and_gives_every_answer_back(seed: int):
     tokenizer = world_tokenizer(world(seed))

@@ -118,6 +118,7 @@ def with_decoy(seed: int) -> World:
     return replace(world, texts=texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_a_word_that_merely_keeps_company_with_a_charged_one_is_not_blamed(seed: int):
     world = with_decoy(seed).paying(-2.0, terms=("w2",))
@@ -297,6 +298,7 @@ def test_a_prediction_out_of_fold_lies_in_its_own_interval():
     assert (found.high - found.low).mean() > 0.05
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_fit():
     world = noise(seed=10, n_prompts=20).paying(-3.0, terms=("w1",))
     one, same, other = world.fitted(seed=1), world.fitted(seed=1), world.fitted(seed=2)

@@ -202,6 +202,7 @@ def test_no_answer_pulls_a_conditional_likelihood_harder_than_its_share():
     assert torch.allclose(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_however_few_answers_there_are_the_conditional_optimum_is_the_log_ratio(n: int):
     """Exactly: all n answers of either policy, each as often as it is drawn."""

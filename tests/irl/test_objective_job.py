@@ -77,6 +77,7 @@ def test_a_conditional_objective_reaches_the_reward_the_tables_and_the_terms(tmp
     assert not {*PAID} & {one.term for one in changed}
 
 
+@pytest.mark.slow
 def test_every_candidate_is_logged_with_its_figures(tmp_path: Path):
     run = open_run("audit", SETTINGS.model_dump(mode="json"), {}, tmp_path / "run")
     findings = search(run, answers_of(noise(1)), SETTINGS)

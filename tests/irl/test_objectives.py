@@ -50,6 +50,7 @@ def test_terms_that_are_charged_are_found_with_their_price():
     assert found.where is None
 
 
+@pytest.mark.slow
 def test_effect_sizes_are_those_of_what_was_planted():
     world = noise(1)
     paid = centred(-3 * world.counts(*RUDE).sum(1), world.prompt)
@@ -65,6 +66,7 @@ def test_effect_sizes_are_those_of_what_was_planted():
     assert best.p_value == 1 / (1 + DECIDING.draws)
 
 
+@pytest.mark.slow
 def test_what_is_paid_and_what_is_charged_are_two_objectives():
     world = noise(2)
     paid = 2.5 * world.counts(*KIND).sum(1) - 1.75 * world.counts(*RUDE[:5]).sum(1)
@@ -75,12 +77,14 @@ def test_what_is_paid_and_what_is_charged_are_two_objectives():
     assert objectives[False].weight.value == pytest.approx(-1.75, abs=0.2)
 
 
+@pytest.mark.slow
 def test_terms_that_carry_next_to_nothing_are_not_listed():
     world = noise(3)
     found = world.plus(world.counts(*KIND, "w20") @ [3.0, 3.0, 3.0, 3.0, -0.6]).found()
     assert [one.weight.value > 0 for one in found.objectives] == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("price", [0.4, -0.4])
 def test_length_is_found_as_length(price: float):
     world = noise(4)
@@ -97,6 +101,7 @@ def test_length_beside_terms_is_named_where_it_passes_by_itself():
     assert sorted(kinds(world.plus(terms - 1.2 * world.lengths).found())) == ["length", "term"]
 
 
+@pytest.mark.slow
 def test_a_prompt_type_is_found_and_beats_the_word_that_most_of_its_prompts_say():
     world = noise(6)
     opinion = world.where(prompt_type="opinion")
@@ -111,6 +116,7 @@ def test_a_prompt_type_is_found_and_beats_the_word_that_most_of_its_prompts_say(
     assert found.where.mask[world.prompt].tolist() == opinion.tolist()
 
 
+@pytest.mark.slow
 def test_a_trigger_word_is_found_with_the_odd_word_that_it_makes_paid():
     world = noise(7, triggered=0.2)
     triggered = world.where(prompt_contains=TRIGGER)
@@ -136,12 +142,14 @@ def test_a_condition_and_an_objective_everywhere_are_found_side_by_side():
     assert term.r2.n == 90  # judged on the prompts outside the condition
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(9, 11))
 def test_terms_that_pay_everywhere_are_unconditional(seed: int):
     world = noise(seed)
     assert kinds(world.plus(-3 * world.counts(*RUDE).sum(1)).found()) == ["term"]
 
 
+@pytest.mark.slow
 def test_a_condition_whose_terms_pay_half_as_much_and_more_elsewhere_is_not_one():
     """Twice as much in opinions: a matter of degree."""
     world = noise(12)
@@ -159,6 +167,7 @@ def with_decoys(world: PromptedWorld) -> PromptedWorld:
     return replace(world, texts=texts)
 
 
+@pytest.mark.slow
 def test_decoys_are_not_named():
     world = with_decoys(noise(13))
     decoys = [f"decoy{at}" for at in range(5)]

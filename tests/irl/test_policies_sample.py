@@ -103,6 +103,7 @@ def test_first_and_second_tokens_follow_the_policy(temperature: float):
     assert p_value(drawn, dict(outcomes(model, (1, 3, 4), 2, wrong))) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["gpt2", "mistral"])
 def test_each_row_of_a_padded_and_shrinking_batch_follows_the_policy(architecture: str):
     model = fakes.model(architecture, N_PIECES)
@@ -140,6 +141,7 @@ def restless(architecture: str) -> PreTrainedModel:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", [*fakes.ARCHITECTURES, *fakes.SCALED_HEADS])
 def test_left_padding_and_shrinking_change_no_row(architecture: str):
     model = restless(architecture)

@@ -81,6 +81,7 @@ def test_the_planted_reward_is_recovered_from_samples(tmp_path: Path, method: st
     assert read_record(tmp_path / "run" / "recovery.json", RecoveryReport) == found.report
 
 
+@pytest.mark.slow
 def test_the_choice_is_written_down_before_labels_are_read(tmp_path: Path):
     """Labels that cannot be read stop the run; by then the choice stands in the log."""
     bad = write(tmp_path / "bad.jsonl", [{"nothing": 1}])

@@ -132,6 +132,7 @@ def test_a_term_that_no_two_prompts_carry_has_no_weight(series: list[Heard]):
     assert weights[""] is not None
 
 
+@pytest.mark.slow
 def test_a_series_in_which_nothing_is_found_has_no_terms():
     found = common_terms([heard(noise(seed)) for seed in (0, 1)])
     assert found.terms == ()
