@@ -9,6 +9,9 @@ PYTHON ?= $(shell for p in python3.11 python3; do \
 .PHONY: help install audit dashboard check test test-all bench results examples clean
 .DEFAULT_GOAL := help
 
+# Where a machine forbids compiled files, every run of the tests would compile the packages anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 audit dashboard check test test-all bench results examples: export HF_HUB_OFFLINE ?= 1
 
 help:
