@@ -11,6 +11,7 @@ log-ratio is a statement about the policy itself, and only plain samples of it e
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -51,10 +52,11 @@ def sample(
     """
     ends = torch.tensor(sorted(policy.eos_ids if eos_ids is None else eos_ids))
     responses: list[list[int]] = [[] for _ in prompts]
+    longest_left = [*accumulate(map(len, reversed(prompts)), max)][::-1]
     begun, rows = 0, None
     with policy.active():
         while begun < len(prompts) or rows is not None:
-            entering = _entering(prompts, begun, rows, max_new_tokens, token_budget)
+            entering = _entering(longest_left, begun, rows, max_new_tokens, token_budget)
             if entering:
                 entered = _Rows.of(policy, prompts, entering, max_new_tokens)
                 rows = entered if rows is None else rows.joined(entered)
@@ -159,7 +161,7 @@ class _Rows:
 
 
 def _entering(
-    prompts: Sequence[Ids],
+    longest_left: Sequence[int],
     begun: int,
     rows: _Rows | None,
     max_new_tokens: int,
@@ -167,19 +169,20 @@ def _entering(
 ) -> range:
     """The responses that are begun now: none unless many can be, so that prompts are read together.
 
+    `longest_left` holds, for each response, the longest prompt from its own on.
     Caches that forget or fold what they have read cannot be put side by side: then rows that wait
     enter when all others have ended.
     """
-    if begun == len(prompts) or (rows is not None and not rows.joinable):
+    if begun == len(longest_left) or (rows is not None and not rows.joinable):
         return range(0)
-    longest = max(map(len, prompts[begun:])) + max_new_tokens
+    longest = longest_left[begun] + max_new_tokens
     if rows is not None:
         longest = max(longest, int(rows.reach.max()))
-    most = len(prompts) if token_budget is None else max(token_budget // longest, 1)
+    most = len(longest_left) if token_budget is None else max(token_budget // longest, 1)
     room = most - (0 if rows is None else len(rows))
     if rows is not None and room <= most * (1 - _SHRINK_BELOW):
         return range(0)
-    return range(begun, min(begun + room, len(prompts)))
+    return range(begun, min(begun + room, len(longest_left)))
 
 
 def advance(policy: Policy, ids: Tensor, attention: Tensor, cache: DynamicCache) -> Tensor:

@@ -71,7 +71,7 @@ def measured(case: Case) -> Answers:
         for way in case.ways
     }
     answers: Answers = {way: [] for way in case.ways}
-    for _ in range(1 + REPEATS):
+    for _ in range(REPEATS + 1):
         for way, process in running.items():
             assert process.stdin is not None
             assert process.stdout is not None
@@ -162,7 +162,7 @@ def write(rows: list[ResultRow]) -> None:
         versions=versions(),
         rows=rows,
     )
-    RESULTS.write_text(table.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(table.to_json(), encoding="utf-8")
     RESULTS.with_suffix(".md").write_text(render_table(table, INTERVALS), encoding="utf-8")
 
 
