@@ -19,9 +19,7 @@ from explain.figures import (
 )
 from explain.page import page
 from explain.shading import NAMES, gradient, shade
-from explain.words import KINDS, READABILITY, REWARDS, condition_in_words
-from explain.words import MISSING as MISSING
-from explain.words import estimate as estimate
+from explain.words import KINDS, READABILITY, REWARDS, condition_in_words, estimate
 from irl.errors import RunError
 from irl.records import AuditReport
 from irl.runs import read_record

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.widgets.plain import nats, table
 from explain import figures
 from explain.aspect_words import MEANING, aspect_warning, explained, not_priced
-from explain.report import estimate
+from explain.words import estimate
 from irl.records import Aspect, AspectResidual, AuditReport
 
 PLOT: Final = {"displayModeBar": False}

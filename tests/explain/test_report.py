@@ -15,10 +15,10 @@ from plotly.offline import get_plotlyjs
 from explain.exhibit import Exhibit, exhibit
 from explain.jobs.result_rows import counted
 from explain.payments import Pricing
-from explain.report import MISSING, estimate, found_in_words, render, render_run
+from explain.report import found_in_words, render, render_run
 from explain.results_page import render_table
 from explain.summary import recovery_summary, summary
-from explain.words import printable
+from explain.words import MISSING, estimate, printable
 from irl.errors import RunError
 from irl.records import AuditReport, Estimate, RecoveryReport, ResultRow, ResultTable
 from tests.explain import parts
