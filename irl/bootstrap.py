@@ -71,6 +71,27 @@ def percentile_estimate(value: float, drawn: Array, n: int) -> Estimate | None:
     return Estimate(value=value, low=min(low, value), high=max(high, value), n=n)
 
 
+def crossed_means(values: Array, seed: int = 0, draws: int = DRAWS) -> Array:
+    """Means over all axes but the last, of which each is drawn again by itself: [draw, column].
+
+    The pigeonhole bootstrap (Owen 2007): rows and columns of a table that are both a sample, such
+    as trainings and prompts; its intervals are at least as wide as needed.
+    """
+    drawn = np.broadcast_to(values, (draws, *values.shape))
+    for axis in range(values.ndim - 1):
+        counts = draw_counts(drawn.shape[1], draws, seed + axis) / drawn.shape[1]
+        drawn = np.einsum("da,da...->d...", counts, drawn)
+    return drawn
+
+
+def crossed_mean(values: Array, seed: int = 0) -> Estimate | None:
+    """The mean of a table with its interval by `crossed_means`; n counts its last axis."""
+    if values.size == 0 or values.shape[-1] < 2:
+        return None
+    drawn = crossed_means(values[..., None], seed)[:, 0]
+    return percentile_estimate(float(values.mean()), drawn, values.shape[-1])
+
+
 def ratio(sums: Array) -> Array:
     """First column over second."""
     return sums[..., 0] / sums[..., 1]

@@ -3,16 +3,16 @@
 Gold known: answers of the language world's reference; pairs of them are labelled by a planted
 reward and some labels flipped; members read the reference's own mean hidden states. Every ensemble
 of E members is judged by best-of-n on answers to other prompts; of ten members all disjoint groups
-of E are averaged, and so are several trainings, before prompts are drawn again for the intervals:
-these say how another sample of prompts would differ, not other preferences. Members that were
-stopped where they began say nothing; they are counted and left out.
+of E are averaged. Trainings see preferences of their own, and for the intervals trainings and
+prompts are both drawn again. Members that were stopped where they began say nothing; they are
+counted and left out.
 
 Real pairs: two answers a prompt and no gold; of the training half some labels are flipped, the
 other half judges as it was labelled.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,25 +23,25 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from explain.jobs.result_rows import Making, Measured, counted
-from irl.bootstrap import from_sums, ratio
+from irl.bootstrap import crossed_mean
 from irl.data import read_preferences
 from irl.ensembles.pairs import Pairs, pairs_of
-from irl.ensembles.training import Training, members
+from irl.ensembles.training import Loss, Training, members
 from irl.errors import InputError
 from irl.evaluation.abstention import abstention
 from irl.evaluation.pair_figures import disagreement, figures
 from irl.jobs.ensemble import aggregate_margins, fit_members, margins_of, standardised
 from irl.jobs.ensemble_settings import EnsembleSettings, Members
-from irl.organisms.answers_of_world import WorldAnswers, world_answers
-from irl.records import Estimate, ResultRow
+from irl.organisms.answers_of_world import Preferences, WorldAnswers, world_answers
+from irl.records import ResultRow
 from irl.rewards.aggregation import Aggregation
-from irl.rlhf.best_of_n import curve, kl_nats
+from irl.rlhf.best_of_n import best_of_n, curve, kl_nats
 from irl.rlhf.over_optimisation import fit_form
 
 Array = NDArray[np.float64]
 SIZES = (1, 3, 5, 10)
 KINDS = (Aggregation("mean"), Aggregation("min"), Aggregation("uwo"))
-ROBUST: tuple[Any, ...] = ("absolute", "generalised")
+ROBUST: tuple[Loss, ...] = ("absolute", "generalised")
 
 
 class EnsemblesRecipe(BaseModel):
@@ -51,11 +51,13 @@ class EnsemblesRecipe(BaseModel):
 
     kind: Literal["ensembles"]
     seed: int
-    objective: str
+    objectives: tuple[str, ...]
     "of the language world"
     flips: tuple[float, ...]
     trainings: int
+    "each on preferences of its own"
     training_prompts: int
+    "of one training, two pairs each"
     judging_prompts: int
     answers: int
     "to each judging prompt"
@@ -76,15 +78,14 @@ def ensemble_rows(recipe: EnsemblesRecipe, making: Making) -> list[ResultRow]:
     if recipe.real and making.text is None:
         raise InputError("This recipe reads real preference pairs; give their folder with --text.")
     making.say("drawing answers of the reference")
-    answers = world_answers(
-        recipe.seed,
-        recipe.objective,
-        (recipe.training_prompts, recipe.judging_prompts, recipe.answers),
-    )
-    rows = list(_bounds(answers, recipe))
-    for share in recipe.flips:
-        making.say(f"{recipe.objective}: {share:.0%} flipped")
-        rows += _of_world(answers, share, recipe)
+    drawn = recipe.trainings * recipe.training_prompts, recipe.judging_prompts, recipe.answers
+    answers = world_answers(recipe.seed, *drawn)
+    rows: list[ResultRow] = []
+    for objective in recipe.objectives:
+        rows += _bounds(answers, objective, recipe)
+        for share in recipe.flips:
+            making.say(f"{objective}: {share:.0%} flipped")
+            rows += _of_world(answers, objective, share, recipe)
     for name in recipe.real:
         assert making.text is not None
         for share in recipe.flips:
@@ -95,60 +96,71 @@ def ensemble_rows(recipe: EnsemblesRecipe, making: Making) -> list[ResultRow]:
 
 @dataclass(frozen=True)
 class _Curves:
-    """Gold and proxy [prompt, n], averaged over groups of members and over trainings."""
+    """Gold and proxy [training, prompt, n], averaged over groups of members."""
 
     gold: Array
     proxy: Array
 
 
-def _bounds(answers: WorldAnswers, recipe: EnsemblesRecipe) -> Iterator[ResultRow]:
-    of = Measured(f"{recipe.objective}", [recipe.seed])
-    _, best = curve(answers.gold, answers.gold, recipe.ns)
+def _bounds(answers: WorldAnswers, objective: str, recipe: EnsemblesRecipe) -> Iterator[ResultRow]:
+    gold = answers.gold(objective)
+    _, best = curve(gold, gold, recipe.ns)
     for n, estimate in zip(recipe.ns[1:], best[1:], strict=True):
-        yield of.row("gold itself", f"gold, best of {n}", "sd of gold", estimate)
+        yield Measured(objective, [recipe.seed]).row(
+            "gold itself", f"gold, best of {n}", "sd of gold", estimate
+        )
 
 
-def _of_world(answers: WorldAnswers, share: float, recipe: EnsemblesRecipe) -> Iterator[ResultRow]:
-    of = Measured(f"{recipe.objective}, {share:.0%} of labels flipped", [recipe.seed])
+def _of_world(
+    answers: WorldAnswers, objective: str, share: float, recipe: EnsemblesRecipe
+) -> Iterator[ResultRow]:
+    of = Measured(f"{objective}, {share:.0%} of labels flipped", [recipe.seed])
+    gold, parts = answers.gold(objective), recipe.trainings
+    pairs = [answers.preferred(objective, part, parts) for part in range(parts)]
+    losses: tuple[Loss, ...] = ("bradley-terry", *ROBUST)
     scores = {
-        loss: [_scores(answers, share, loss, at, recipe) for at in range(recipe.trainings)]
-        for loss in ("bradley-terry", *ROBUST)
+        loss: [
+            _scores(_wrong(some, share, 1000 * recipe.seed + at), answers, at, loss, recipe)
+            for at, some in enumerate(pairs)
+        ]
+        for loss in losses
     }
     plain = scores["bradley-terry"]
     found = {
-        (size, str(kind)): _curves(plain, size, kind, answers, recipe)
+        (size, str(kind)): _curves(plain, size, kind, gold, recipe)
         for size in SIZES
         for kind in (KINDS if size > 1 else KINDS[:1])
     }
     for loss in ROBUST:
-        found[10, f"mean, {loss} loss"] = _curves(scores[loss], 10, KINDS[0], answers, recipe)
-        found[1, f"mean, {loss} loss"] = _curves(scores[loss], 1, KINDS[0], answers, recipe)
-    single = found[1, "mean"]
+        for size in (10, 1):
+            found[size, f"mean, {loss} loss"] = _curves(scores[loss], size, KINDS[0], gold, recipe)
     for loss, every in scores.items():
         dead = sum(int(one.isnan().any(1).sum()) for one in every)
         n = 10 * recipe.trainings
         yield of.row(f"one member, {loss} loss", "that learnt nothing", "members", counted(dead, n))
     for (size, kind), curves in found.items():
         method = f"{size} members, {kind}" if size > 1 else f"one member{kind[4:]}"
-        yield from _curve_rows(of, method, curves, single, recipe)
+        yield from _curve_rows(of, method, curves, found[1, "mean"], recipe)
+
+
+def _wrong(pairs: Preferences, share: float, seed: int) -> Preferences:
+    """The same with a share of the labels the wrong way round."""
+    generator = torch.Generator().manual_seed(seed)
+    swap = (torch.rand(len(pairs.chosen), generator=generator) < share)[:, None]
+    chosen = torch.where(swap, pairs.rejected, pairs.chosen)
+    rejected = torch.where(swap, pairs.chosen, pairs.rejected)
+    return replace(pairs, chosen=chosen, rejected=rejected)
 
 
 def _scores(
-    answers: WorldAnswers, share: float, loss: Any, training: int, recipe: EnsemblesRecipe
+    pairs: Preferences, answers: WorldAnswers, training: int, loss: Loss, recipe: EnsemblesRecipe
 ) -> Tensor:
     """Standardised scores of ten members of all judged answers, [member, answer]."""
-    generator = torch.Generator().manual_seed(1000 * recipe.seed + training)
-    n = len(answers.chosen)
-    at = torch.randperm(n, generator=generator)[: 4 * n // 5]
-    swap = (torch.rand(len(at), generator=generator) < share)[:, None]
-    better, worse = answers.chosen[at], answers.rejected[at]
-    chosen, rejected = torch.where(swap, worse, better), torch.where(swap, better, worse)
-    cluster = answers.cluster[at].unique(return_inverse=True)[1]
     learning = Members(seeds=tuple(range(100 * training, 100 * training + 10)), **recipe.learning)
     how = Training("mlp", loss, (64,), bootstrap=True, learning=learning)
-    head = members(chosen, rejected, cluster.numpy(), how)
+    head = members(pairs.chosen, pairs.rejected, pairs.cluster.numpy(), how)
     with torch.no_grad():
-        raw, known = head(answers.features), head(torch.cat([chosen, rejected])[:512])
+        raw, known = head(answers.features), head(torch.cat([pairs.chosen, pairs.rejected]))
     spread = known.std(1, correction=0, keepdim=True)
     # NaN where a member learnt nothing: left out of its ensembles, as everywhere.
     return (raw - known.mean(1, keepdim=True)) / torch.where(spread > 0, spread, torch.nan)
@@ -158,36 +170,51 @@ def _curves(
     trainings: list[Tensor],
     size: int,
     kind: Aggregation,
-    answers: WorldAnswers,
+    gold: list[Array],
     recipe: EnsemblesRecipe,
 ) -> _Curves:
-    gold, proxy = [], []
+    """NaN for a training of which nothing was learnt."""
+    every = []
     for scores in trainings:
-        for group in scores.split(size)[: 10 // size]:
-            group = group[group.isfinite().all(1)]
-            if not len(group):
-                continue
-            each = list(kind(group).double().view(len(answers.gold), -1).numpy())
-            gold.append(curve(each, answers.gold, recipe.ns)[0])
-            proxy.append(curve(each, each, recipe.ns)[0])
-    return _Curves(np.mean(gold, axis=0), np.mean(proxy, axis=0))
+        groups = [group[group.isfinite().all(1)] for group in scores.split(size)[: 10 // size]]
+        found = [_picked(kind(group), gold, recipe) for group in groups if len(group)]
+        nothing = np.full((2, len(gold), len(recipe.ns)), np.nan)
+        every.append(np.mean(found, axis=0) if found else nothing)
+    return _Curves(*np.stack(every, axis=1))
+
+
+def _picked(proxy: Tensor, gold: list[Array], recipe: EnsemblesRecipe) -> Array:
+    """Of the answers that a proxy picks: gold, and the proxy itself, [2, prompt, n]."""
+    each = list(proxy.double().view(len(gold), -1).numpy())
+    return np.array(
+        [
+            [best_of_n(*both, recipe.ns) for both in zip(each, values, strict=True)]
+            for values in (gold, each)
+        ]
+    )
 
 
 def _curve_rows(
     of: Measured, method: str, curves: _Curves, single: _Curves, recipe: EnsemblesRecipe
 ) -> Iterator[ResultRow]:
+    learnt = np.isfinite(curves.gold).all((1, 2)) & np.isfinite(single.gold).all((1, 2))
+    gold, proxy, alone = (one[learnt] for one in (curves.gold, curves.proxy, single.gold))
+    reason, most = "no member learnt anything", recipe.ns[-1]
     for at, n in list(enumerate(recipe.ns))[1:]:  # the first is the policy itself: 0
-        yield of.row(method, f"gold, best of {n}", "sd of gold", _mean(curves.gold[:, at]))
-    most = recipe.ns[-1]
-    yield of.row(method, f"proxy, best of {most}", "sd of proxy", _mean(curves.proxy[:, -1]))
+        best = crossed_mean(gold[..., at])
+        yield of.row(method, f"gold, best of {n}", "sd of gold", best, reason)
+    top = crossed_mean(proxy[..., -1])
+    yield of.row(method, f"proxy, best of {most}", "sd of proxy", top, reason)
     if curves is not single:
-        gain = _mean(curves.gold[:, -1] - single.gold[:, -1])
-        yield of.row(method, f"gold, best of {most}, less one member's", "sd of gold", gain)
-    form = fit_form(curves.gold, np.array([kl_nats(n) for n in recipe.ns]))
+        gain = crossed_mean(gold[..., -1] - alone[..., -1])
+        yield of.row(method, f"gold, best of {most}, less one member's", "sd of gold", gain, reason)
+    if not learnt.any():
+        return
+    form = fit_form(gold, np.array([kl_nats(n) for n in recipe.ns]))
     yield of.row(method, "alpha of d (alpha - beta d)", "sd of gold / sqrt nats", form.alpha)
     yield of.row(method, "beta of d (alpha - beta d)", "sd of gold / nats", form.beta)
     peak = form.peak_kl_nats
-    reason = "the fitted form does not turn in every draw of the prompts"
+    reason = "the fitted form does not turn in every draw of the prompts and trainings"
     yield of.row(method, "KL at which gold is highest", "nats", peak, reason)
 
 
@@ -241,7 +268,3 @@ def _pair_rows(of: Measured, method: str, margins: Array, judged: Pairs) -> Iter
 def _some(pairs: Pairs, recipe: EnsemblesRecipe) -> Pairs:
     order = np.random.default_rng(recipe.seed).permutation(len(pairs))
     return pairs.at(np.isin(np.arange(len(pairs)), order[: recipe.real_pairs]))
-
-
-def _mean(values: Array) -> Estimate | None:
-    return from_sums(np.stack([values, np.ones_like(values)], 1), np.arange(len(values)), ratio)

@@ -1,6 +1,6 @@
-"""Answers of the language world's reference with their gold reward and its own embeddings."""
+"""Answers of the language world's reference, with its own embeddings and with planted rewards."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,9 @@ from irl.config import Loading, Sampling
 from irl.data.bundled import BUNDLED_PAIR
 from irl.engine.local import draw_answers
 from irl.errors import InputError
-from irl.organisms.bed import MAX_TOKENS, Bed, Planting, held_out_prompts, prompt_row
-from irl.organisms.bed import training_prompts as drawn_prompts
-from irl.organisms.grammar import Speaker, World, WorldPrompt
-from irl.organisms.planted import plants
+from irl.organisms.bed import MAX_TOKENS, Bed, distinct, held_out_prompts, prompt_row
+from irl.organisms.grammar import PROMPT_TYPES, Speaker, WorldPrompt
+from irl.organisms.planted import Plant, plants
 from irl.policies.checkpoint import locate
 from irl.policies.encoder import hidden_states
 from irl.policies.load import load_full
@@ -31,64 +30,103 @@ _WHEN = 17
 "The purpose of the generator that draws the prompts of pairs"
 
 
+Features = Float[Tensor, "row feature"]
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """Pairs as a planted objective labels them."""
+
+    chosen: Features
+    rejected: Features
+    cluster: Int[Tensor, " row"]
+    "the prompt, numbered from 0"
+    ties: int
+    "pairs that the objective does not tell apart; left out"
+
+
 @dataclass(frozen=True)
 class WorldAnswers:
-    """Labelled pairs to learn from, and answers to choose among."""
+    """Pairs that nobody has labelled yet, and answers to choose among; both embedded.
 
-    chosen: Float[Tensor, "pair feature"]
-    rejected: Float[Tensor, "pair feature"]
+    Features are in the units of the pairs: 0 on average, with a standard deviation of 1.
+    """
+
+    plants: Mapping[str, Plant]
+    "the world's objectives"
+    pairs: Float[Tensor, "pair side feature"]
+    pair_texts: list[str]
+    "both sides of the first pair, of the second ..."
     cluster: Int[Tensor, " pair"]
     features: Float[Tensor, "answer feature"]
-    "of the judged answers, prompt after prompt"
-    gold: list[NDArray[np.float64]]
-    "of each judged prompt's answers, in standard deviations within prompts, 0 on average"
-    ties: int
-    "pairs that gold does not tell apart; left out"
+    "of the answers to choose among, prompt after prompt"
+    texts: list[str]
+    each: int
+    "answers to each prompt"
+
+    def preferred(self, objective: str, part: int, parts: int) -> Preferences:
+        """The pairs of every `parts`th prompt, labelled without error.
+
+        Raises:
+            InputError: there is no such objective.
+        """
+        gold = torch.from_numpy(self._reward(objective, self.pair_texts)).view(-1, 2)
+        told = (gold[:, 0] != gold[:, 1]) & (self.cluster % parts == part)
+        first = (gold[:, 0] > gold[:, 1])[:, None]
+        one, other = self.pairs.unbind(1)
+        return Preferences(
+            chosen=torch.where(first, one, other)[told],
+            rejected=torch.where(first, other, one)[told],
+            cluster=self.cluster[told].unique(return_inverse=True)[1],
+            ties=int((self.cluster % parts == part).sum() - told.sum()),
+        )
+
+    def gold(self, objective: str) -> list[NDArray[np.float64]]:
+        """Of each prompt's answers, in standard deviations within prompts, 0 on average.
+
+        Raises:
+            InputError: there is no such objective.
+        """
+        rows = self._reward(objective, self.texts).reshape(-1, self.each)
+        rows = rows - rows.mean(1, keepdims=True)
+        return list(rows / rows.std())
+
+    def _reward(self, objective: str, texts: Sequence[str]) -> NDArray[np.float64]:
+        plant = self.plants.get(objective)
+        if plant is None or plant.condition is not None:
+            raise InputError(f"There is no objective {objective} that every prompt meets.")
+        return plant.reward(texts, [True] * len(texts))
 
 
-def world_answers(seed: int, objective: str, sizes: tuple[int, int, int]) -> WorldAnswers:
+def world_answers(seed: int, pair_prompts: int, judged_prompts: int, each: int) -> WorldAnswers:
     """Draw and embed them.
 
     Args:
         seed: of the world whose reference comes with the repository: 0.
-        objective: name of a planted objective without a condition.
-        sizes: training prompts, judged prompts, answers to each judged prompt.
-
-    Raises:
-        InputError: there is no such objective.
+        pair_prompts: prompts with two pairs each.
+        judged_prompts: other prompts, with `each` answers to choose among.
+        each: answers to a judged prompt.
     """
     bed = Bed(REFERENCE.parent.parent, seed, lambda _: None)
-    known = plants(World.draw(seed))
-    if objective not in known or known[objective].condition is not None:
-        raise InputError(f"There is no objective {objective} that every prompt meets.")
-    work = Planting(bed, known[objective])
     policy = load_full(locate(str(REFERENCE)), Loading())
-    prompts = drawn_prompts(work, Speaker(bed.world, bed.rng(_WHEN)), sizes[0])
+    judged = held_out_prompts(bed)
+    speaker = Speaker(bed.world, bed.rng(_WHEN))
+    prompts = distinct(speaker, PROMPT_TYPES, pair_prompts, {prompt.text for prompt in judged})
+    judged = judged[:judged_prompts]
     texts = _answers(policy, prompts, PAIR_ANSWERS, seed)
-    judged = held_out_prompts(bed)[: sizes[1]]
-    candidates = _answers(policy, judged, sizes[2], seed + 1)
+    candidates = _answers(policy, judged, each, seed + 1)
     features = _embedded(policy, prompts, texts, PAIR_ANSWERS)
-    others = _embedded(policy, judged, candidates, sizes[2])
+    others = _embedded(policy, judged, candidates, each)
     centre, spread = features.mean(0), features.std(0)
-    gold = work.plant.reward(texts, [True] * len(texts)).reshape(-1, 2)
-    one, other = ((features - centre) / spread).view(-1, 2, features.shape[1]).unbind(1)
-    first = torch.from_numpy(gold[:, 0] > gold[:, 1])[:, None]
-    told = torch.from_numpy(gold[:, 0] != gold[:, 1])
-    cluster = torch.arange(len(prompts)).repeat_interleave(PAIR_ANSWERS // 2)[told]
     return WorldAnswers(
-        chosen=torch.where(first, one, other)[told],
-        rejected=torch.where(first, other, one)[told],
-        cluster=cluster.unique(return_inverse=True)[1],
+        plants=plants(bed.world),
+        pairs=((features - centre) / spread).view(-1, 2, features.shape[1]),
+        pair_texts=texts,
+        cluster=torch.arange(len(prompts)).repeat_interleave(PAIR_ANSWERS // 2),
         features=(others - centre) / spread,
-        gold=_in_units(work.plant.reward(candidates, [True] * len(candidates)), sizes[2]),
-        ties=int((~told).sum()),
+        texts=candidates,
+        each=each,
     )
-
-
-def _in_units(gold: NDArray[np.float64], each: int) -> list[NDArray[np.float64]]:
-    rows = gold.reshape(-1, each)
-    rows = rows - rows.mean(1, keepdims=True)
-    return list(rows / rows.std())
 
 
 def _answers(policy: Policy, prompts: Sequence[WorldPrompt], each: int, seed: int) -> list[str]:

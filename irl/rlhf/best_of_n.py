@@ -13,6 +13,7 @@ with equality where no two answers tie.
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,11 +66,16 @@ def best_of_n(proxy: Array, values: Array, ns: Sequence[int]) -> Array:
     size = np.bincount(grade)
     means = np.bincount(grade, weights=values) / size
     ends = np.cumsum(size)
-    found = []
-    for n in ns:
-        total = np.concatenate([[0.0], np.cumsum(rank_weights(len(proxy), n))])
-        found.append(float((total[ends] - total[ends - size]) @ means))
-    return np.array(found)
+    total = _cumulated(len(proxy), tuple(ns))
+    found: Array = means @ (total[ends] - total[ends - size])
+    return found
+
+
+@lru_cache(maxsize=16)
+def _cumulated(n_answers: int, ns: tuple[int, ...]) -> Array:
+    """Probability that the best of n is among the worst k answers, [k, n] with k from 0."""
+    weights = np.stack([rank_weights(n_answers, n) for n in ns], axis=1)
+    return np.concatenate([np.zeros((1, len(ns))), np.cumsum(weights, axis=0)])
 
 
 def curve(

@@ -17,7 +17,7 @@ from typing import Literal, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from irl.bootstrap import DRAWS, draw_counts, percentile_estimate
+from irl.bootstrap import crossed_means, percentile_estimate
 from irl.errors import InputError
 from irl.records import Estimate
 
@@ -40,6 +40,8 @@ class OverOptimisation:
 def fit_form(gold: Array, kl: Array, form: Form = "best-of-n", seed: int = 0) -> OverOptimisation:
     """Fit a form to gold rewards [prompt, point] at KLs [point]; one point has a KL of 0.
 
+    Gold may have further leading axes, such as trainings: each is drawn again as prompts are.
+
     Raises:
         InputError: no point is the policy itself, or there are too few others.
     """
@@ -47,14 +49,13 @@ def fit_form(gold: Array, kl: Array, form: Form = "best-of-n", seed: int = 0) ->
     if not start.any() or moved.sum() < 2:
         raise InputError("A form is fitted to the policy itself (KL 0) and two further points.")
     d = np.sqrt(kl[moved])
-    gained = gold[:, moved] - gold[:, start].mean(1, keepdims=True)
+    gained = gold[..., moved] - gold[..., start].mean(-1, keepdims=True)
     solve = np.linalg.pinv(_design(d, form))
-    counts = draw_counts(len(gold), DRAWS, seed) / len(gold)
-    mean = gained.mean(0)
-    value, drawn = solve @ mean, counts @ gained @ solve.T
+    mean, n = gained.mean(tuple(range(gained.ndim - 1))), gold.shape[-2]
+    value, drawn = solve @ mean, crossed_means(gained, seed) @ solve.T
     off = mean - _design(d, form) @ value
     total = float(((mean - mean.mean()) ** 2).sum())
-    alpha, beta = (percentile_estimate(float(value[at]), drawn[:, at], len(gold)) for at in (0, 1))
+    alpha, beta = (percentile_estimate(float(value[at]), drawn[:, at], n) for at in (0, 1))
     peaks = _peaks(drawn, form)
     turns = np.isfinite(_peaks(value[None], form)[0]) and np.isfinite(peaks).all()
     at_peak = float(_peaks(value[None], form)[0])
@@ -62,7 +63,7 @@ def fit_form(gold: Array, kl: Array, form: Form = "best-of-n", seed: int = 0) ->
         form=form,
         alpha=alpha,
         beta=beta,
-        peak_kl_nats=percentile_estimate(at_peak, peaks, len(gold)) if turns else None,
+        peak_kl_nats=percentile_estimate(at_peak, peaks, n) if turns else None,
         r2=1 - float((off**2).sum()) / total if total else float("nan"),
     )
 

@@ -12,7 +12,7 @@ from irl.errors import InputError
 
 def recipe(**changes: object) -> EnsemblesRecipe:
     given = {
-        **{"kind": "ensembles", "seed": 0, "objective": "manners", "flips": [0.0]},
+        **{"kind": "ensembles", "seed": 0, "objectives": ["manners"], "flips": [0.0]},
         **{"trainings": 1, "training_prompts": 60, "judging_prompts": 4, "answers": 24},
         **{"ns": [1, 2, 10], "learning": {"epochs": 8, "learning_rate": 0.01}},
     }

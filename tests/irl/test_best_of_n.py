@@ -87,6 +87,9 @@ def test_a_curve_of_the_form_is_fitted_exactly(form: str):
     peak = (2 / 1.4) ** 2 if form == "best-of-n" else float(np.exp(2 / 0.7 - 1) ** 2)
     assert found.peak_kl_nats.value == pytest.approx(peak)
     assert found.r2 == pytest.approx(1)
+    again = fit_form(np.stack([gold, gold + 1]), kl, form)
+    assert again.alpha is not None
+    assert again.alpha.value == pytest.approx(2), "each training starts from its own policy"
 
 
 def test_a_curve_that_never_falls_has_no_peak():

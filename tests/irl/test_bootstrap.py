@@ -9,6 +9,8 @@ from scipy.stats import binomtest, norm, spearmanr
 
 from irl.bootstrap import (
     codes,
+    crossed_mean,
+    crossed_means,
     draw_counts,
     from_sums,
     percentile_estimate,
@@ -160,3 +162,23 @@ def test_about_95_percent_of_the_intervals_cover_the_truth():
     ]
     covered = [one is not None and one.low <= 0.0 <= one.high for one in found]
     assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_one_axis_drawn_again_is_the_plain_bootstrap():
+    values = np.random.default_rng(0).normal(size=(40, 1))
+    crossed = crossed_mean(values[:, 0])
+    plain = from_sums(np.hstack([values, np.ones_like(values)]), np.arange(40), ratio)
+    assert crossed is not None
+    assert plain is not None
+    assert (crossed.value, crossed.low, crossed.high) == pytest.approx(
+        (plain.value, plain.low, plain.high)
+    )
+
+
+def test_a_crossed_table_has_the_variance_of_both_of_its_axes():
+    generator = np.random.default_rng(1)
+    rows, columns = generator.normal(0, 2, 30), generator.normal(0, 1, 50)
+    drawn = crossed_means((rows[:, None] + columns)[..., None], draws=4000)[:, 0]
+    assert drawn.var() == pytest.approx(rows.var() / 30 + columns.var() / 50, rel=0.1)
+    assert crossed_mean(np.ones((3, 1))) is None, "one prompt has no interval"
+    assert crossed_mean(np.ones((0, 5))) is None
