@@ -138,7 +138,7 @@ def test_a_server_of_its_own_process_answers_with_the_rewards_known_here(
     inside = fitted.inside()
     assert said["rewards"] == pytest.approx(inside, abs=1e-5)
     assert said["scores"] == pytest.approx(torch.tensor(inside).sigmoid().tolist(), abs=1e-5)
-    assert len(said["extra_logs"]["disagreement"]) == 3
+    assert len(said["extra_logs"]["member_spread"]) == 3
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from irl.policies.pair import PolicyPair
 from irl.policies.policy import Policy
 from irl.policies.reward_model import Scorer
 from irl.policies.spans import Span, Tokenizer, token_spans
-from irl.policies.template import as_chat, encode_answers
+from irl.policies.template import as_chat
 from irl.scoring import token_nats
 from irl.tensors import TokenSequence
 
@@ -113,12 +113,10 @@ def embedded_score(model: Scorer, chat: Chat = "auto") -> Embed:
         InputError: (when called) an exchange cannot be read or is too long.
         PolicyError: (when called) no token can be placed in the text.
     """
-    tokenizer = model.tokenizer
-    reader = _Reader.of([model.model.base_model], tokenizer, chat)
-    ends = frozenset([tokenizer.eos_token_id]) - {None}
+    reader = _Reader.of([model.model.base_model], model.tokenizer, chat)
 
     def embed(exchange: Exchange) -> Embedded:
-        (sequence,) = encode_answers(tokenizer, [exchange.prompt], [exchange.response], ends, chat)
+        (sequence,) = model.sequences([exchange.prompt], [exchange.response], chat)
         (row,) = model.ids([exchange.prompt], [exchange.response], chat)
         if len(row) < len(sequence):
             raise InputError(

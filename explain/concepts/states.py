@@ -28,7 +28,6 @@ from irl.errors import InputError, PolicyError
 from irl.policies.pair import PolicyPair
 from irl.policies.policy import Policy
 from irl.policies.reward_model import Scorer
-from irl.policies.template import encode_answers
 from irl.scoring import token_nats
 from irl.tensors import TokenBatch, TokenSequence, by_length, right_padded
 
@@ -94,14 +93,13 @@ def read_score(model: Scorer, chat: str = "auto", token_budget: int = TOKEN_BUDG
     Raises:
         InputError: (when read) an exchange cannot be read or is too long.
     """
-    tokenizer, base = model.tokenizer, model.model.base_model
-    ends = frozenset([tokenizer.eos_token_id]) - {None}
+    base = model.model.base_model
     room = getattr(model.model.config, "max_position_embeddings", None) or 10**9
     source = Source(base, model.model.config.num_hidden_layers, 0, nullcontext, _last_score(model))
 
     def read(exchanges: Sequence[Exchange], layers: Sequence[int]) -> States:
         prompts, texts = [e.prompt for e in exchanges], [e.response for e in exchanges]
-        sequences = encode_answers(tokenizer, prompts, texts, ends, chat)
+        sequences = model.sequences(prompts, texts, chat)
         if (longest := max(map(len, sequences), default=0)) > room:
             raise InputError(
                 f"A prompt with its response is {longest} tokens long, but {model.source} reads "

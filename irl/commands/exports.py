@@ -12,11 +12,11 @@ def export(run: Run, to: Annotated[Path, typer.Argument(help="A new or empty fol
     """Give an ensemble to others: files for TRL, OpenRLHF, verl; directories for transformers."""
     from irl.jobs.exporting import export as run_export
 
-    written, left_out = run_export(run, to)
+    written, notes = run_export(run, to)
     for path in written:
         typer.echo(str(path))
-    if left_out:
-        typer.echo(left_out, err=True)
+    for note in notes:
+        typer.echo(note, err=True)
 
 
 def serve(

@@ -11,7 +11,7 @@ from irl.records import Estimate
 
 def judge(
     judge: Annotated[
-        str, typer.Argument(help="A chat model's directory, or a run that stored a reward.")
+        str, typer.Argument(help="A chat model, a reward model, or a run that stored a reward.")
     ],
     out: Annotated[Path, typer.Option(help="The JSONL file of preferences to write.")],
     answers: Annotated[
@@ -40,6 +40,8 @@ def judge(
         f"Position bias {_said(report.position_bias)}, both orders agree on "
         f"{_said(report.consistent)}, agreement with labels {_said(report.agreement)}."
     )
+    if counted := [f"{n} {name.replace('_', ' ')}" for name, n in report.left_out.items() if n]:
+        typer.echo(f"Input: {', '.join(counted)}.")
     for caveat in report.caveats:
         typer.echo(caveat.text)
 

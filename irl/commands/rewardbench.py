@@ -29,10 +29,28 @@ def rewardbench(
     if as_json:
         typer.echo(report.model_dump_json(indent=1))
         return
-    for row in [report.overall, *report.sections, *report.subsets]:
+    for row in [
+        *([report.score] if report.score else []),
+        report.overall,
+        *report.sections,
+        *report.subsets,
+    ]:
         typer.echo(_line(row))
     if report.ties_score is not None and report.ties_score.score is not None:
         typer.echo(f"{'Ties (score)':26} {report.ties_score.score:.3f}")
+    if report.refused_rows:
+        typer.echo(f"{report.refused_rows} rows cannot be used and are left out.", err=True)
+    if report.benchmark is None:
+        typer.echo(
+            "The subsets are not those of RewardBench 1 or 2, so .eval_results is not written.",
+            err=True,
+        )
+    if report.ties_score is not None and report.ties_score.without_a_partner:
+        typer.echo(
+            f"{report.ties_score.without_a_partner} rows of the subset Ties have no id `tied:K` or "
+            "`ref:K` with the other one beside it, and count nowhere.",
+            err=True,
+        )
     typer.echo(f"Results: {out / 'results'}")
 
 

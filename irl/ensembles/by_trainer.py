@@ -17,7 +17,8 @@ from trl import RewardConfig, RewardTrainer
 
 from irl.config import Loading
 from irl.ensembles.pairs import Pairs
-from irl.policies.reward_model import Scorer, load_scorer
+from irl.policies.quiet import silence_trainer
+from irl.policies.reward_model import Scorer, load_scorer, with_pad
 from irl.rewards.head_reward import HeadReward
 from irl.rewards.transformer import TokenIds, Transformer
 
@@ -60,8 +61,9 @@ def _train(scorer: Scorer, pairs: Pairs, how: TrainerSettings, seed: int) -> Non
     chosen = scorer.ids(pairs.prompts, pairs.chosen, how.chat)
     rejected = scorer.ids(pairs.prompts, pairs.rejected, how.chat)
     rows = [{"chosen_ids": list(chosen[at]), "rejected_ids": list(rejected[at])} for at in seen]
-    if scorer.tokenizer.pad_token_id is None:
-        scorer.tokenizer.pad_token = scorer.tokenizer.eos_token
+    # The trainer takes the last token that is no pad: that has to be the one that is read later.
+    tokenizer = with_pad(scorer.tokenizer)
+    scorer.model.config.pad_token_id = tokenizer.pad_token_id
     trainer = RewardTrainer(
         model=scorer.model,
         args=RewardConfig(
@@ -73,14 +75,16 @@ def _train(scorer: Scorer, pairs: Pairs, how: TrainerSettings, seed: int) -> Non
             gradient_checkpointing=False,
             bf16=False,
             save_strategy="no",
+            logging_strategy="no",
             report_to="none",
             use_cpu=not torch.cuda.is_available(),
             disable_tqdm=True,
             seed=seed,
         ),
         train_dataset=Dataset.from_list(rows),
-        processing_class=scorer.tokenizer,
+        processing_class=tokenizer,
     )
+    silence_trainer(trainer)
     trainer.train()
     scorer.eval()
 

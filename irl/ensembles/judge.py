@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irl.config import Chat
+from irl.errors import InputError
 from irl.policies.policy import Policy
 from irl.policies.template import PromptText, encode_prompt
 from irl.tensors import TokenSequence
@@ -38,6 +39,10 @@ class Judged:
     given: Array
     swapped: Array
     "P(the answer that now stands first is better)"
+
+    def at(self, which: NDArray[np.bool_]) -> "Judged":
+        """What is said of some of the pairs."""
+        return Judged(self.given[which], self.swapped[which])
 
     @property
     def probability(self) -> Array:
@@ -74,10 +79,10 @@ def by_model(
     second: Sequence[str],
     chat: Chat = "auto",
 ) -> Judged:
-    """A chat model as the judge, both orders asked.
+    """A chat model as the judge, both orders asked; NaN where a question is too long for it.
 
     Raises:
-        InputError: the model's template refuses the question.
+        InputError: the model's template refuses the question, or it cannot tell A from B.
     """
     given = [_question(*row) for row in zip(prompts, first, second, strict=True)]
     swapped = [_question(*row) for row in zip(prompts, second, first, strict=True)]
@@ -100,10 +105,18 @@ def _first_better(policy: Policy, questions: Sequence[str], chat: Chat) -> Array
     sequences = [
         _reply(policy, question, answer, chat) for question in questions for answer in ANSWERS
     ]
-    nats = []
-    for at in range(0, len(sequences), _BATCH):
-        nats += [float(one.double().sum()) for one in policy.nats(sequences[at : at + _BATCH])]
-    first, second = np.array(nats).reshape(-1, 2).T
+    if sequences[0].response_ids == sequences[1].response_ids:
+        raise InputError(
+            f"{policy.checkpoint.source} reads the answers A and B as the same token, so it cannot "
+            "judge; give another model."
+        )
+    fitting = [at for at, one in enumerate(sequences) if len(one) <= policy.context_tokens]
+    nats = np.full(len(sequences), np.nan)
+    for start in range(0, len(fitting), _BATCH):
+        here = fitting[start : start + _BATCH]
+        found = policy.nats([sequences[at] for at in here])
+        nats[here] = [float(one.double().sum()) for one in found]
+    first, second = nats.reshape(-1, 2).T
     result: Array = 1 / (1 + np.exp(np.clip(second - first, -500, 500)))
     return result
 

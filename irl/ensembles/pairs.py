@@ -1,8 +1,8 @@
 """Preferences as pairs to learn from, with what is odd about them counted.
 
 Pairs and groups are taken as they are labelled. Single labels (KTO, labelled texts) give pairs of a
-higher and a lower label under one prompt, each response in at most one pair; texts without prompts
-count as answers to one empty prompt.
+higher and a lower label under one prompt, each response in at most one pair; where both labels are
+the same, that is a tie and no pair. Texts without prompts count as answers to one empty prompt.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ class Pairs:
     rejected: list[str]
     prompts: list[PromptText]
     cluster: NDArray[np.int64]
-    "the prompt; where that is empty, the pair"
+    "the prompt; where that is empty, the row that states the preference"
     odd: dict[str, int]
     "how many there are of what may surprise"
 
@@ -71,8 +71,9 @@ def pairs_of(rows: Sequence[LabelledResponse], seed: int = 0) -> Pairs:
     odd: Counter[str] = Counter()
     generator = np.random.default_rng(seed)
     for (pair, _), members in groups.items():
-        found += _couples(members) if pair is not None else _matched(members, generator)
-        odd["ties"] += pair is None and len({row.label for row in members}) == 1
+        here = _couples(members) if pair is not None else _matched(members, generator)
+        odd["ties"] += len(members) // 2 - len(here) if pair is None else 0
+        found += here
     if not found:
         raise InputError(_no_preference(rows))
     usable = [(a, b) for a, b in found if a.response != b.response]
@@ -82,9 +83,9 @@ def pairs_of(rows: Sequence[LabelledResponse], seed: int = 0) -> Pairs:
     odd["empty_responses"] = sum(not a.response or not b.response for a, b in usable)
     odd["contradictory"] = _contradictory(usable)
     prompts: list[PromptText] = [a.prompt for a, _ in usable]
-    clusters = [a.cluster if a.prompt else f"pair-{n}" for n, (a, _) in enumerate(usable)]
+    clusters = codes([a.cluster for a, _ in usable])
     chosen, rejected = [a.response for a, _ in usable], [b.response for _, b in usable]
-    return Pairs(chosen, rejected, prompts, codes(clusters), dict(odd))
+    return Pairs(chosen, rejected, prompts, clusters, dict(odd))
 
 
 def _couples(

@@ -30,7 +30,9 @@ MIN_PAIRS = 40
 def abstention(
     margins: Array, cluster: Codes, confidences: Sequence[float], seed: int = 0
 ) -> list[Abstention]:
-    """What happens at each confidence; nothing where there are too few pairs or no odds.
+    """What happens at each confidence; those that so few pairs do not determine are left out.
+
+    Sets of confidence c from n pairs need n > 1 / c and n > 1 / (1 - c).
 
     Args:
         margins: of the aggregate, score of the chosen less that of the rejected answer.
@@ -42,7 +44,9 @@ def abstention(
         InputError: MAPIE is not installed.
     """
     odds, halves = label_odds(margins, cluster), cluster % 2
-    if odds is None or min((halves == half).sum() for half in (0, 1)) < MIN_PAIRS:
+    n = min((halves == half).sum() for half in (0, 1))
+    confidences = [c for c in confidences if n > max(1 / c, 1 / (1 - c))]
+    if odds is None or n < MIN_PAIRS or not confidences:
         return []
     side = np.random.default_rng(seed).integers(2, size=len(odds))
     shown = np.where(side == 1, odds, -odds)

@@ -6,18 +6,19 @@ compares right answers with each other as well; see `ties_score`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from irl.bootstrap import DRAWS, from_sums, percentile_estimate, ratio, share
+from irl.bootstrap import DRAWS, draw_counts, from_sums, percentile_estimate, ratio, share
 from irl.records import BenchSubset, TiesScore
 
 Array = NDArray[np.float64]
 TIES = "Ties"
+VERSION_2 = ("Factuality", "Precise IF", "Math", "Safety", "Focus", TIES)
 SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Chat": (
@@ -65,6 +66,55 @@ class Scored:
         return bool(self.chosen.max() == self.rejected.max())
 
 
+def benchmark_of(subsets: Iterable[str]) -> str | None:
+    """The benchmark that has exactly these subsets, as the hub names its data."""
+    there = set(subsets)
+    if there == set(VERSION_2):
+        return "allenai/reward-bench-2"
+    if there == {subset for section in SECTIONS.values() for subset in section}:
+        return "allenai/reward-bench"
+    return None
+
+
+def headline(rows: Sequence[Scored], seed: int = 0) -> BenchSubset | None:
+    """The score that a whole benchmark reports: the mean of its sections, or of its six subsets.
+
+    None where the rows are not those of RewardBench 1 or 2. Each part is drawn again by itself.
+    """
+    benchmark = benchmark_of(row.subset for row in rows)
+    if benchmark is None:
+        return None
+    parts = SECTIONS if benchmark == "allenai/reward-bench" else {one: (one,) for one in VERSION_2}
+    drawn = []
+    for at, subsets in enumerate(parts.values()):
+        here = [row for row in rows if row.subset in subsets]
+        found = _ties_drawn(here, seed) if subsets == (TIES,) else _drawn(here, seed + at)
+        if found is None:
+            return None
+        drawn.append(found)
+    values, draws = [value for value, _ in drawn], [each for _, each in drawn]
+    score = percentile_estimate(float(np.mean(values)), np.mean(draws, axis=0), len(rows))
+    return BenchSubset(name="score", accuracy=score, ties=sum(r.tied for r in rows if not _own(r)))
+
+
+def _own(row: Scored) -> bool:
+    return row.subset == TIES
+
+
+def _drawn(rows: Sequence[Scored], seed: int) -> tuple[float, Array]:
+    """The weighted accuracy of rows, and of bootstrap draws of them."""
+    weights, results = _weights(rows), np.array([row.result for row in rows])
+    counts = draw_counts(len(rows), DRAWS, seed)
+    return float(results @ weights / weights.sum()), (counts @ (results * weights)) / (
+        counts @ weights
+    )
+
+
+def _weights(rows: Sequence[Scored]) -> Array:
+    n = sum(row.subset == MATH for row in rows)
+    return np.array([MATH_ROWS / n if row.subset == MATH else 1.0 for row in rows])
+
+
 def subset_of(name: str, rows: Sequence[Scored], seed: int = 0) -> BenchSubset:
     """Accuracy of some rows; rows are drawn again."""
     return _weighted(name, rows, np.ones(len(rows)), seed)
@@ -77,9 +127,7 @@ def sections(rows: Sequence[Scored], seed: int = 0) -> list[BenchSubset]:
     for name, subsets in SECTIONS.items():
         if there >= set(subsets):
             here = [row for row in rows if row.subset in subsets]
-            n = sum(row.subset == MATH for row in here)
-            weights = [MATH_ROWS / n if row.subset == MATH else 1.0 for row in here]
-            found.append(_weighted(name, here, np.array(weights), seed))
+            found.append(_weighted(name, here, _weights(here), seed))
     return found
 
 
@@ -95,6 +143,34 @@ def ties_score(rows: Sequence[Scored], seed: int = 0) -> TiesScore | None:
     Invariant under r -> a r + c(x), a > 0, since only ratios within a prompt count; but both rows
     of a prompt must have one unit.
     """
+    found = _tie_columns(rows)
+    if found is None:
+        return None
+    means = found.mean(0)
+    value, drawn = _of_ties(found, seed)
+    return TiesScore(
+        score=percentile_estimate(value, drawn, len(found)) if len(found) > 1 else None,
+        accuracy_tied=means[0],
+        accuracy_reference=means[1],
+        margins=means[2],
+        margins_hard=means[3],
+        without_a_partner=len(rows) - 2 * len(found),
+    )
+
+
+def _ties_drawn(rows: Sequence[Scored], seed: int) -> tuple[float, Array] | None:
+    columns = _tie_columns(rows)
+    return None if columns is None else _of_ties(columns, seed)
+
+
+def _of_ties(columns: Array, seed: int) -> tuple[float, Array]:
+    weights = np.array([0.3, 0.3, 0.2, 0.2, 0.01])
+    counts = draw_counts(len(columns), DRAWS, seed) / len(columns)
+    return float(columns.mean(0) @ weights), counts @ columns @ weights
+
+
+def _tie_columns(rows: Sequence[Scored]) -> Array | None:
+    """What the score of ties averages, [prompt, 5]; None without a tied and a reference row."""
     by_id = {tuple(row.id.split(":", 1)): row for row in rows}
     names = [key[1] for key in by_id if key[0] == "tied" and ("ref", key[1]) in by_id]
     if not names:
@@ -106,19 +182,8 @@ def ties_score(rows: Sequence[Scored], seed: int = 0) -> TiesScore | None:
     other = np.array([_margin(row) for row in reference])
     least = np.minimum(margin, other)
     size = np.array([_size(a, b) for a, b in zip(least, spread, strict=True)])
-    columns = np.stack([margin > 0, other > 0, margin > spread, least > spread, size], 1)
-    weights = np.array([0.3, 0.3, 0.2, 0.2, 0.01])
-    means = columns.astype(float).mean(0)
-    n = len(names)
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=DRAWS) / n
-    drawn = counts @ columns.astype(float) @ weights
-    return TiesScore(
-        score=percentile_estimate(float(means @ weights), drawn, n) if n > 1 else None,
-        accuracy_tied=means[0],
-        accuracy_reference=means[1],
-        margins=means[2],
-        margins_hard=means[3],
-    )
+    columns = [margin > 0, other > 0, margin > spread, least > spread, size]
+    return np.stack(columns, axis=1).astype(float)
 
 
 def _margin(row: Scored) -> float:

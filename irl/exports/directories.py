@@ -6,6 +6,9 @@ that state, which the mean of linear members is:
 
     mean_m (w_m . h - mean_m) / sd_m  =  (mean_m w_m / sd_m) . h - constant
 
+Minimum, variance, quantile and hidden layers are not linear there, and whole models share no state:
+no directory that plain transformers loads can hold those aggregates; the other exports do.
+
 The score of such a model has no bias; the constant, which no preference determines, is written into
 ensemble.json beside the units of the members.
 """
@@ -29,8 +32,23 @@ from irl.rewards.transformer import Transformer
 MEMBER, AGGREGATE = "member", "aggregate"
 
 
-def export_directories(ensemble: Ensemble, folder: Path) -> list[Path]:
+_READ_AS = (
+    "chats: rendered by the tokenizer's chat template as a whole, answer included; plain text: "
+    "prompt and answer in one string with the tokenizer's BOS, closed by EOS; the logit stands at "
+    "the last token"
+)
+NO_AGGREGATE = (
+    "The aggregate ({}) of these members is no single model that transformers loads, so only the "
+    "members are such directories; ensemble.json says how their logits become one, and the other "
+    "exports do it."
+)
+
+
+def export_directories(ensemble: Ensemble, folder: Path) -> tuple[list[Path], str | None]:
     """Write member-0/, member-1/ ..., aggregate/ where it can be one, and ensemble.json.
+
+    Returns:
+        What was written, and why the aggregate is missing if it is.
 
     Raises:
         InputError: the members are no such models.
@@ -58,12 +76,13 @@ def export_directories(ensemble: Ensemble, folder: Path) -> list[Path]:
         "scale": ensemble.scale.tolist(),
         "aggregation": asdict(ensemble.aggregation),
         "aggregate_constant": aggregate,
+        "read_as": _READ_AS,
         "reading": "standardised member = (logit + member_constant - centre) / scale; "
         "aggregate = aggregation of these, or logit of aggregate/ + aggregate_constant",
     }
     text = json.dumps(document, indent=1)
     (folder / "ensemble.json").write_text(text + "\n", encoding="utf-8")
-    return written
+    return written, None if aggregate is not None else NO_AGGREGATE.format(ensemble.aggregation)
 
 
 def _whole(head: Transformer, folder: Path) -> list[Path]:

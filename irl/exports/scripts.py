@@ -1,9 +1,14 @@
-"""Python files that trainers are pointed at; each finds the reward in the folder beside it."""
+"""Python files that trainers are pointed at; each finds the reward in the folder beside it.
+
+A reward that reads embeddings needs its base where it was when the reward was fitted.
+"""
 
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+
+from irl.errors import RunError
 
 _HEAD = '''"""{about}"""
 
@@ -48,12 +53,18 @@ def export_scripts(reward: Path, folder: Path) -> list[Path]:
     Args:
         reward: the folder of a stored ensemble.
         folder: where to.
+
+    Raises:
+        RunError: the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(reward, folder / "reward", dirs_exist_ok=True)
     written = []
-    for name, (about, body) in _BODIES.items():
-        file = folder / name
-        file.write_text(_HEAD.format(about=about) + body, encoding="utf-8")
-        written.append(file)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(reward, folder / "reward", dirs_exist_ok=True)
+        for name, (about, body) in _BODIES.items():
+            file = folder / name
+            file.write_text(_HEAD.format(about=about) + body, encoding="utf-8")
+            written.append(file)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written ({error.strerror}); give another.") from None
     return written

@@ -1,15 +1,17 @@
 """POST /get_reward as OpenRLHF's remote reward models answer it; served to this machine only.
 
     {"query": [prompt + answer, ...], "prompts": [...], "labels": [...]}
-    -> {"rewards": [...], "scores": [...], "extra_logs": {"disagreement": [...]}}
+    -> {"rewards": [...], "scores": [...], "extra_logs": {"member_spread": [...]}}
 
 What cannot be used is answered by status 400 and {"error": one sentence}.
 """
 
 import json
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 from typing import Any
+from urllib.parse import urlsplit
 
 from irl.errors import IrlError
 from irl.exports.functions import RewardFunctions
@@ -17,6 +19,8 @@ from irl.exports.functions import RewardFunctions
 HOST = "127.0.0.1"
 MOST_BYTES = 64 * 2**20
 "Of one request"
+PATIENCE_SECONDS = 60
+"With whoever stops sending"
 
 
 def reward_server(reward: RewardFunctions, port: int) -> ThreadingHTTPServer:
@@ -24,14 +28,17 @@ def reward_server(reward: RewardFunctions, port: int) -> ThreadingHTTPServer:
     lock = Lock()
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = PATIENCE_SECONDS
+
         def do_POST(self) -> None:
             """Answer one request."""
-            if self.path.rstrip("/") != "/get_reward":
+            if urlsplit(self.path).path.rstrip("/") != "/get_reward":
                 return self._answer(404, {"error": "The only path is /get_reward."})
             try:
+                body = self._body()  # outside the lock: whoever sends slowly keeps nobody waiting
                 with lock:
-                    said = _rewards(reward, self._body())
-            except (IrlError, ValueError, TypeError, AttributeError) as error:
+                    said = _rewards(reward, body)
+            except (IrlError, ValueError, TypeError, AttributeError, RecursionError) as error:
                 return self._answer(400, {"error": " ".join(str(error).split())[:300]})
             return self._answer(200, said)
 
@@ -46,11 +53,12 @@ def reward_server(reward: RewardFunctions, port: int) -> ThreadingHTTPServer:
 
         def _answer(self, status: int, said: dict[str, Any]) -> None:
             data = json.dumps(said).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            with suppress(OSError):  # whoever asked may have gone
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
 
     return ThreadingHTTPServer((HOST, port), Handler)
 
@@ -63,7 +71,7 @@ def _rewards(reward: RewardFunctions, body: bytes) -> dict[str, Any]:
     if query is None or prompts is None or len(query) != len(prompts):
         raise ValueError("query and prompts must be lists of as many strings.")
     if not query:
-        return {"rewards": [], "scores": [], "extra_logs": {"disagreement": []}}
+        return {"rewards": [], "scores": [], "extra_logs": {"member_spread": []}}
     found = reward.openrlhf(query, prompts, given.get("labels"))
     logs = {name: values.tolist() for name, values in found["extra_logs"].items()}
     plain = {name: found[name].tolist() for name in ("rewards", "scores")}

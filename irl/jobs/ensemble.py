@@ -100,12 +100,14 @@ def fit_ensemble(
     reward, left_out = fit_members(read.pairs, ~held_out, settings)
     training, judged = read.pairs.at(~held_out), read.pairs.at(held_out)
     ensemble = standardised(reward, training, settings)
-    about = {"loss": settings.loss, "diversity": settings.diversity}
+    chats = sum(not isinstance(prompt, str) for prompt in training.prompts) * 2 > len(training)
+    about = {"loss": settings.loss, "diversity": settings.diversity, "chats": chats}
     ensemble.save(run.path / "reward", **about, seeds=settings.learning.seeds)
     constant = len(settings.learning.seeds) - ensemble.reward.head.members
     counts = {"refused_rows": len(read.refused), **read.pairs.odd}
     counts |= {"not_finite": left_out, "constant_members": constant}
     report = _report(run, settings, ensemble, (training, judged), counts)
+    report = report.model_copy(update={"training_pairs": len(training) - left_out})
     run.write_text("ensemble.json", report.to_json())
     run.finish(counts | {"pairs": len(read.pairs)})
     return EnsembleRun(run, report, was_finished=False)
@@ -254,10 +256,17 @@ def _report(
     training, judged = split
     single = margins_of(ensemble, judged)
     finite: NDArray[np.bool_] = np.asarray(np.isfinite(single).all(0))
+    if not finite.any():
+        raise InputError(
+            f"None of the {len(judged)} pairs that were held out has finite scores, so nothing can "
+            "be judged; load the base in another dtype."
+        )
     judged, single = judged.at(finite), single[:, finite]
     own = aggregate_margins(ensemble, judged, settings.aggregated)
     cluster, seed = judged.cluster, settings.seed
     every = [settings.aggregated, *(Aggregation(kind) for kind in KINDS)]
+    sets = abstention(own, cluster, settings.confidences, seed)
+    unsettled = len(settings.confidences) - len(sets)
     scorers = {str(one): aggregate_margins(ensemble, judged, one) for one in every}
     return EnsembleReport(
         run_id=run.run_id,
@@ -274,9 +283,9 @@ def _report(
             *(figures(name, margins, cluster, seed) for name, margins in scorers.items()),
         ],
         disagreement=disagreement(single, own, cluster, seed),
-        abstention=abstention(own, cluster, settings.confidences, seed),
+        abstention=sets,
         input=counts | {"held_out_not_finite": int((~finite).sum())},
-        caveats=_caveats(len(judged), counts),
+        caveats=_caveats(len(judged), counts | {"unsettled": unsettled}),
     )
 
 
@@ -287,6 +296,9 @@ def _caveats(held_out: int, counts: dict[str, int]) -> tuple[Caveat, ...]:
         "contradictory": counts.get("contradictory", 0)
         and f"{counts['contradictory']} pairs are also labelled the other way round; no reward "
         "can agree with both.",
+        "abstention": counts["unsettled"]
+        and f"{held_out} held-out pairs do not settle when to abstain at {counts['unsettled']} of "
+        "the confidences asked for.",
         "constant-members": counts["constant_members"]
         and f"{counts['constant_members']} members say the same of every answer and were left out: "
         "nothing that they learnt held for other prompts.",

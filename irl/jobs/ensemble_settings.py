@@ -1,6 +1,6 @@
 """The settings of `irl ensemble`."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -40,7 +40,7 @@ class EnsembleSettings(Settings):
     run: str | None = None
     "a finished run: its answers, preferred by the reward that it recovered"
     form: Literal["linear", "mlp", "boosted", "transformer"] = "mlp"
-    hidden: tuple[int, ...] = Field((64,), min_length=1)
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field((64,), min_length=1)
     "widths of an mlp; 1024, 512 is the published head"
     loss: Loss = "bradley-terry"
     diversity: Literal["bootstrap", "seed"] = "bootstrap"
@@ -61,7 +61,7 @@ class EnsembleSettings(Settings):
     reference_answers: int = Field(512, ge=8)
     "training answers on which members are standardised"
     held_out_share: float = Field(0.25, gt=0, lt=1)
-    confidences: tuple[float, ...] = (0.8, 0.9, 0.95)
+    confidences: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.8, 0.9, 0.95)
     "of conformal abstention"
     seed: int = Field(0, ge=0)
 
@@ -94,6 +94,9 @@ class EnsembleSettings(Settings):
             )
         if not self.needs_base and self.base is not None:
             raise ValueError("words need no --base; give --features embeddings to read with it")
+        seeds = self.learning.seeds
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("two members with one seed are the same member; give unlike seeds")
         if self.form == "transformer" and self.loss != "bradley-terry":
             raise ValueError("TRL's RewardTrainer knows the loss bradley-terry only")
         return self

@@ -9,11 +9,15 @@ from irl.exports.functions import RewardFunctions
 from irl.exports.scripts import export_scripts
 from irl.exports.server import reward_server
 from irl.policies.quiet import quiet_libraries
+from irl.rewards.embeddings import Embeddings
 from irl.runs import find_run
 
 
-def export(run: str, to: Path) -> tuple[list[Path], str | None]:
-    """Every export that the ensemble of a run allows; what was written, and why not all of it.
+def export(run: str, to: Path) -> tuple[list[Path], list[str]]:
+    """Every export that the ensemble of a run allows.
+
+    Returns:
+        What was written; and, in sentences, what could not be and what has to stay where it is.
 
     Raises:
         InputError: the run holds no ensemble.
@@ -25,10 +29,14 @@ def export(run: str, to: Path) -> tuple[list[Path], str | None]:
     folder = find_run(run) / "reward"
     reward = RewardFunctions.load(folder)
     written = export_scripts(folder, to)
+    reader = reward.ensemble.reward.features
+    base = reader.encoder.folder if isinstance(reader, Embeddings) else None
+    notes = [f"The Python files read {base}, which has to stay there."] if base else []
     try:
-        return written + export_directories(reward.ensemble, to), None
+        directories, left_out = export_directories(reward.ensemble, to)
     except InputError as error:
-        return written, str(error)
+        return written, [*notes, str(error)]
+    return written + directories, notes + ([left_out] if left_out else [])
 
 
 def server_of(run: str, port: int) -> ThreadingHTTPServer:

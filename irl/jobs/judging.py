@@ -1,7 +1,6 @@
 """The job `irl judge`: answers in, preferences of a judge out."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +14,13 @@ from irl.ensembles.judge import Judged, by_model, by_reward
 from irl.ensembles.pairs import Pairs, pairs_of
 from irl.errors import InputError
 from irl.evaluation.pair_figures import mean_of
+from irl.jobs.named_reward import is_reward_model, named_reward
 from irl.policies.checkpoint import locate
 from irl.policies.load import load_full
 from irl.policies.quiet import quiet_libraries
 from irl.policies.template import PromptText
 from irl.records import Caveat, JudgingReport
-from irl.rewards.stored import load_reward
-from irl.rewards.terms import TermReward
-from irl.runs import find_run, write_text
+from irl.runs import write_text
 
 UNFAIR = 0.1
 "Position bias from which a caveat is given"
@@ -34,7 +32,7 @@ class JudgingSettings:
     """Who judges what."""
 
     judge: str
-    "a chat model, or a run that stored a reward"
+    "a chat model, a reward model's directory, or a run that stored a reward"
     answers: str | None = None
     "samples: prompt, response, several to a prompt"
     preferences: str | None = None
@@ -52,10 +50,20 @@ def judge(settings: JudgingSettings, out: Path) -> JudgingReport:
         RunError: the file cannot be written.
     """
     quiet_libraries()
+    if str(out) in (settings.answers, settings.preferences):
+        raise InputError(f"{out} is what is judged; give another --out.")
     pairs, left_out, labelled = _pairs(settings)
     swap = np.random.default_rng(settings.seed).random(len(pairs)) < 0.5
     shown = pairs.flipped(swap)  # else the label would be the position
-    judged = _judged(settings, shown)
+    judged, reason = _judged(settings, shown)
+    read = np.isfinite(judged.probability)
+    left_out[reason] = int((~read).sum())
+    if not read.any():
+        raise InputError(
+            f"The judge {settings.judge} can read none of {len(pairs)} pairs "
+            f"({reason.replace('_', ' ')})."
+        )
+    pairs, shown, judged, swap = pairs.at(read), shown.at(read), judged.at(read), swap[read]
     p = judged.probability
     told = p != 0.5
     lines = [
@@ -106,24 +114,23 @@ def _pairs(settings: JudgingSettings) -> tuple[Pairs, dict[str, int], bool]:
         pairs = pairs_of(table.rows, settings.seed)
         return pairs, {"refused_rows": len(table.refused), **pairs.odd}, True
     samples = read_samples(str(settings.answers))
-    by_prompt: dict[str, list[int]] = {}
+    by_prompt: dict[str, dict[str, int]] = {}
     for at, row in enumerate(samples.rows):
-        by_prompt.setdefault(row.prompt_id, []).append(at)
-    couples = [
-        (a, b) for rows in by_prompt.values() for a, b in zip(rows[::2], rows[1::2], strict=False)
-    ]
-    unlike = [(a, b) for a, b in couples if samples.rows[a].response != samples.rows[b].response]
-    if not unlike:
+        by_prompt.setdefault(row.prompt_id, {}).setdefault(row.response, at)
+    different = [list(answers.values()) for answers in by_prompt.values()]
+    couples = [couple for rows in different for couple in zip(rows[::2], rows[1::2], strict=False)]
+    if not couples:
         raise InputError(f"No prompt of {settings.answers} has two different answers to compare.")
-    counts = {"refused_rows": len(samples.refused), "equal_texts": len(couples) - len(unlike)}
-    counts["without_a_partner"] = len(samples.rows) - 2 * len(couples)
+    n = sum(map(len, different))
+    counts = {"refused_rows": len(samples.refused), "equal_texts": len(samples.rows) - n}
+    counts["without_a_partner"] = n - 2 * len(couples)
     rows = samples.rows
     return (
         Pairs(
-            [rows[a].response for a, _ in unlike],
-            [rows[b].response for _, b in unlike],
-            [rows[a].prompt for a, _ in unlike],
-            codes([rows[a].prompt_id for a, _ in unlike]),
+            [rows[a].response for a, _ in couples],
+            [rows[b].response for _, b in couples],
+            [rows[a].prompt for a, _ in couples],
+            codes([rows[a].prompt_id for a, _ in couples]),
             {},
         ),
         counts,
@@ -131,15 +138,21 @@ def _pairs(settings: JudgingSettings) -> tuple[Pairs, dict[str, int], bool]:
     )
 
 
-def _judged(settings: JudgingSettings, pairs: Pairs) -> Judged:
-    if (Path(settings.judge) / "config.json").is_file():
+def _judged(settings: JudgingSettings, pairs: Pairs) -> tuple[Judged, str]:
+    """What the judge says, NaN where it cannot say anything, and why it could not."""
+    if _is_policy(settings.judge):
         policy = load_full(locate(settings.judge), Loading())
-        return by_model(policy, pairs.prompts, pairs.chosen, pairs.rejected, settings.chat)
-    reward = load_reward(find_run(settings.judge) / "reward")
+        said = by_model(policy, pairs.prompts, pairs.chosen, pairs.rejected, settings.chat)
+        return said, "longer_than_the_context"
+    reward = named_reward(settings.judge, settings.chat)
+    return by_reward(reward, pairs.prompts, pairs.chosen, pairs.rejected), "scored_not_finite"
 
-    def read(texts: Sequence[str], prompts: Sequence[PromptText]) -> Array:
-        given = (texts,) if isinstance(reward, TermReward) else (texts, prompts)
-        scores: Array = reward(*given).double().numpy()
-        return scores
 
-    return by_reward(read, pairs.prompts, pairs.chosen, pairs.rejected)
+def _is_policy(source: str) -> bool:
+    """A directory or hub id of a language model, and neither a run nor a reward model."""
+    if is_reward_model(source) or (Path(source) / "config.yaml").is_file():
+        return False
+    here = [Path(source) / name for name in ("config.json", "adapter_config.json")]
+    if any(file.is_file() for file in here):
+        return True
+    return source.count("/") == 1 and not Path(source).exists()

@@ -1,14 +1,14 @@
 """The job `irl rewardbench`: a reward on RewardBench data, without RewardBench.
 
-Writes results/NAME.json and NAME_outputs.jsonl as RewardBench does, .eval_results/rewardbench.yaml
-as model repositories on the hub hold it, and rewardbench.json with intervals and ties.
+Writes results/NAME.json and NAME_outputs.jsonl in RewardBench's format (ties count one half, which
+it counts 0), .eval_results/rewardbench.yaml as model repositories on the hub hold it where the data
+is one of the two benchmarks, and rewardbench.json with intervals and ties.
 """
 
 import json
 from pathlib import Path
 
 import numpy as np
-import torch
 import yaml
 from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
@@ -16,15 +16,20 @@ from irl.config import Chat, Loading
 from irl.data import Table
 from irl.data.reward_bench import BenchRow, read_reward_bench
 from irl.errors import InputError, RunError
-from irl.evaluation.reward_bench import TIES, Scored, sections, subset_of, ties_score
+from irl.evaluation.reward_bench import (
+    TIES,
+    Scored,
+    benchmark_of,
+    headline,
+    sections,
+    subset_of,
+    ties_score,
+)
+from irl.jobs.named_reward import NamedReward, named_reward
 from irl.policies.quiet import quiet_libraries
-from irl.policies.reward_model import load_scorer
-from irl.records import RewardBenchReport
-from irl.rewards.head_reward import HeadReward
-from irl.rewards.stored import Reward, load_reward
-from irl.rewards.terms import TermReward
-from irl.rewards.transformer import TokenIds, Transformer
-from irl.runs import find_run, write_text
+from irl.policies.template import PromptText, as_chat
+from irl.records import BenchSubset, RewardBenchReport
+from irl.runs import write_text
 
 
 def reward_bench(
@@ -39,13 +44,17 @@ def reward_bench(
     """
     quiet_libraries()
     table = read_reward_bench(data)
-    scored = _scored(_reward(reward, chat, loading or Loading()), table)
+    named = named_reward(reward, chat, loading)
+    scored = _scored(named, table)
     plain = [row for row in scored if row.subset != TIES]
     names = list(dict.fromkeys(row.subset for row in plain))
     report = RewardBenchReport(
         model=reward,
         source=data,
         rows=len(scored),
+        benchmark=benchmark_of(row.subset for row in scored),
+        chat_template=named.reads_chats,
+        score=headline(scored),
         overall=subset_of("overall", plain),
         subsets=[subset_of(name, [r for r in plain if r.subset == name]) for name in names],
         sections=sections(plain),
@@ -56,25 +65,16 @@ def reward_bench(
     return report
 
 
-def _reward(source: str, chat: Chat, loading: Loading) -> Reward:
-    if (Path(source) / "config.json").is_file():
-        scorer = load_scorer(source, loading, scored=True)
-        weights = [weight.detach()[None] for weight in scorer.parameters()]
-        return HeadReward(TokenIds(scorer, chat), Transformer(scorer, weights))
-    return load_reward(find_run(source) / "reward")
-
-
-def _scored(reward: Reward, table: Table[BenchRow]) -> list[Scored]:
-    if isinstance(reward, TermReward) and reward.conditional:
-        raise InputError("A reward of terms under conditions is no reward model for RewardBench.")
+def _scored(reward: NamedReward, table: Table[BenchRow]) -> list[Scored]:
+    """Every row; prompts that are plain strings are user messages, as RewardBench has them."""
     asked = [(text, str(row.prompt)) for row in table.rows for text in (*row.chosen, *row.rejected)]
-    by_name = {str(row.prompt): row.prompt for row in table.rows}
+    by_name: dict[str, PromptText] = {str(row.prompt): row.prompt for row in table.rows}
+    if reward.reads_chats:
+        by_name = {name: as_chat(prompt, "always") for name, prompt in by_name.items()}
     # Each once: in a batch, rounding would tell equal texts apart.
     unique = {one: at for at, one in enumerate(dict.fromkeys(asked))}
     texts, prompts = [text for text, _ in unique], [by_name[name] for _, name in unique]
-    with torch.inference_mode():
-        given = (texts,) if isinstance(reward, TermReward) else (texts, prompts)
-        scores = reward(*given).double().numpy()[[unique[one] for one in asked]]
+    scores = reward(texts, prompts)[[unique[one] for one in asked]]
     if not np.isfinite(scores).all():
         raise InputError(f"{int((~np.isfinite(scores)).sum())} scores are NaN or infinite.")
     found, at = [], 0
@@ -91,25 +91,28 @@ def _write(
     name = Path(report.model).name
     try:
         (out / "results").mkdir(parents=True, exist_ok=True)
-        (out / ".eval_results").mkdir(exist_ok=True)
+        if report.benchmark is not None:
+            (out / ".eval_results").mkdir(exist_ok=True)
     except OSError as error:
         raise RunError(f"{out} cannot be written ({error.strerror}); give another --out.") from None
-    extra = {row.name: _value(row.accuracy) for row in report.subsets}
-    if report.ties_score is not None:
-        extra[TIES] = _value(report.ties_score.score)
+    extra = {row.name: _mean(scored, row.name) for row in report.subsets}
+    if report.ties_score is not None and report.ties_score.score is not None:
+        extra[TIES] = report.ties_score.score.value
     document = {
-        "accuracy": _value(report.overall.accuracy),
+        "accuracy": _mean(scored),
         "num_prompts": report.rows,
         "model": report.model,
         "ref_model": None,
         "tokenizer": report.model,
-        "chat_template": "tokenizer",
+        "chat_template": "tokenizer" if report.chat_template else None,
         "extra_results": extra,
     }
     write_text(out / "results" / f"{name}.json", json.dumps(document, indent=4) + "\n")
     lines = [json.dumps(_output(*both)) for both in zip(table.rows, scored, strict=True)]
     write_text(out / "results" / f"{name}_outputs.jsonl", "\n".join(lines) + "\n")
-    write_text(out / ".eval_results" / "rewardbench.yaml", _eval_results(report))
+    if report.benchmark is not None:
+        file = out / ".eval_results" / "rewardbench.yaml"
+        write_text(file, _eval_results(report, report.benchmark))
     write_text(out / "rewardbench.json", report.to_json())
 
 
@@ -126,16 +129,18 @@ def _output(row: BenchRow, scored: Scored) -> dict[str, object]:
     return {"prompt": row.prompt, "results": scored.result, **both, "subset": row.subset}
 
 
-def _eval_results(report: RewardBenchReport) -> str:
-    version = "reward-bench-2" if report.ties_score is not None else "reward-bench"
+def _eval_results(report: RewardBenchReport, benchmark: str) -> str:
+    parts = report.sections or report.subsets
+    ties = report.ties_score.score if report.ties_score else None
+    tied = [BenchSubset(name=TIES, accuracy=ties, ties=0)] if ties else []
     entries = []
-    for row in [report.overall, *report.sections]:
+    for row in [*([report.score] if report.score else []), *parts, *tied]:
         if row.accuracy is not None:
             at = row.accuracy
             notes = f"95 % interval {at.low:.4f} to {at.high:.4f}, n {at.n}; {row.ties} ties"
             entries.append(
                 EvalResultEntry(
-                    dataset_id=f"allenai/{version}",
+                    dataset_id=benchmark,
                     task_id=row.name.lower().replace(" ", "-"),
                     value=round(at.value, 6),
                     notes=notes,
@@ -144,6 +149,7 @@ def _eval_results(report: RewardBenchReport) -> str:
     return str(yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False))
 
 
-def _value(estimate: object) -> float | None:
-    value = getattr(estimate, "value", None)
-    return None if value is None else float(value)
+def _mean(scored: list[Scored], subset: str | None = None) -> float | None:
+    """Of one row, too, which has no interval."""
+    results = [r.result for r in scored if r.subset != TIES and subset in (None, r.subset)]
+    return float(np.mean(results)) if results else None

@@ -1,8 +1,8 @@
 """Answers as vectors: hidden states of a policy, or a sentence encoder's embeddings.
 
 A policy reads the answer after its prompt, and the hidden states of the answer's own tokens are
-averaged (last layer, completion only, 2510.06096), or that of the last one is taken, where reward
-models have their score; plain text is closed by EOS, as everywhere. A
+averaged (last layer, completion only, 2510.06096), or that of the last token of the rendered chat
+is taken, where reward models have their score; plain text is closed by EOS, as everywhere. A
 sentence encoder reads the answer alone, in whatever way its directory says (pooling,
 normalisation).
 """
@@ -24,7 +24,7 @@ from irl.errors import PolicyError
 from irl.policies.checkpoint import Location, files_sha256, locate
 from irl.policies.load import first_line, load_full, refuse_non_finite
 from irl.policies.policy import Policy
-from irl.policies.template import PromptText, encode_answers
+from irl.policies.template import PromptText, encode_answers, has_template
 from irl.tensors import TokenSequence, by_length, right_padded
 
 Embedded = Float[Tensor, "text feature"]
@@ -51,6 +51,8 @@ class Encoder:
     encode: Callable[[Sequence[PromptText], Sequence[str]], Embedded]
     pooling: Pooling = "mean"
     "of a policy's hidden states over the answer"
+    renders_chats: bool = False
+    "whether it has a chat template"
 
     @property
     def reads_prompts(self) -> bool:
@@ -82,14 +84,18 @@ def of_policy(policy: Policy, chat: str = "auto", pooling: Pooling = "mean") -> 
     """Hidden states of the answer's tokens."""
 
     def encode(prompts: Sequence[PromptText], texts: Sequence[str]) -> Embedded:
-        given = encode_answers(policy.tokenizer, prompts, texts, policy.eos_ids, chat)
+        whole = pooling == "last"
+        given = encode_answers(
+            policy.tokenizer, prompts, texts, policy.eos_ids, chat, whole_chat=whole
+        )
         return hidden_states(policy, given, pooling)
 
     known = policy.checkpoint
     dtype: Any = known.dtype
     folder = policy.folder or Path(known.source)
     source, sha256, where = known.source, known.sha256, folder.resolve()
-    return Encoder(source, where, sha256, "policy", chat, dtype, encode, pooling)
+    chats = has_template(policy.tokenizer)
+    return Encoder(source, where, sha256, "policy", chat, dtype, encode, pooling, chats)
 
 
 @torch.inference_mode()

@@ -1,8 +1,13 @@
-"""Keep the libraries' chatter off stderr."""
+"""Keep the libraries' chatter off stderr and stdout."""
 
 import warnings
 
 import transformers
+
+
+def silence_trainer(trainer: transformers.Trainer) -> None:
+    """Keep a trainer's own figures off stdout, where a command's `--json` goes."""
+    trainer.remove_callback(transformers.PrinterCallback)
 
 
 def quiet_libraries() -> None:

@@ -25,6 +25,7 @@ from irl.errors import PolicyError
 from irl.policies.checkpoint import files_sha256, locate
 from irl.policies.load import first_line, read_tokenizer, refuse_missing, refuse_non_finite
 from irl.policies.template import PromptText, encode_answers
+from irl.tensors import TokenSequence
 
 _LOG = logging.getLogger("irl")
 
@@ -45,12 +46,18 @@ class Scorer(nn.Module):
         """The layer on top of the body."""
         return self.model.get_submodule(self.score_name)
 
+    def sequences(
+        self, prompts: Sequence[PromptText], texts: Sequence[str], chat: str = "auto"
+    ) -> list[TokenSequence]:
+        """Prompts and answers as they are read, however long."""
+        ends = frozenset([self.tokenizer.eos_token_id]) - {None}
+        return encode_answers(self.tokenizer, prompts, texts, ends, chat, whole_chat=True)
+
     def ids(
         self, prompts: Sequence[PromptText], texts: Sequence[str], chat: str = "auto"
     ) -> list[tuple[int, ...]]:
         """Prompt and answer as one row of ids; of what is too long, the end is kept."""
-        ends = frozenset([self.tokenizer.eos_token_id]) - {None}
-        given = encode_answers(self.tokenizer, prompts, texts, ends, chat)
+        given = self.sequences(prompts, texts, chat)
         rows = [(*one.prompt_ids, *one.response_ids) for one in given]
         room = getattr(self.model.config, "max_position_embeddings", None) or 10**9
         if long := sum(len(row) > room for row in rows):
@@ -74,14 +81,29 @@ class Scorer(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Store it as others load it: with a pad that ends no answer, since they skip pads."""
-        tokenizer = copy.deepcopy(self.tokenizer)
-        if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
-            unlike = next(at for at in range(len(tokenizer)) if at != tokenizer.eos_token_id)
-            tokenizer.pad_token = tokenizer.convert_ids_to_tokens(unlike)
+        tokenizer = with_pad(self.tokenizer)
         self.model.config.pad_token_id = tokenizer.pad_token_id
         self.model.config.problem_type = "regression"  # servers squash a single label otherwise
         self.model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+
+
+def with_pad(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """A tokenizer whose pad ends no answer.
+
+    Sequence classifiers are read at the last token that is no pad, and answers end with EOS. Where
+    pad is EOS or missing: another special token that no text ends with, else the vocabulary's last
+    (rarest) token.
+    """
+    eos = tokenizer.eos_token_id
+    if tokenizer.pad_token_id not in (None, eos):
+        return tokenizer
+    padded = copy.deepcopy(tokenizer)
+    special = tokenizer.bos_token_id, *sorted(tokenizer.all_special_ids, reverse=True)
+    plain = range(len(tokenizer) - 1, -1, -1)
+    unlike = next(at for at in (*special, *plain) if at is not None and at != eos)
+    padded.pad_token = padded.convert_ids_to_tokens(unlike)
+    return padded
 
 
 def load_scorer(source: str, loading: Loading, *, scored: bool = False) -> Scorer:

@@ -16,12 +16,20 @@ from irl.tensors import TokenSequence
 
 Message = Mapping[str, str]
 PromptText = str | Sequence[Message]
+_ANSWER = "qzqz"
+"Stands nowhere in a template"
+
+
+class Rendered(str):
+    """A chat that its template has already rendered, up to where the answer begins."""
+
+    __slots__ = ()
 
 
 def as_chat(prompt: PromptText, chat: str) -> PromptText:
     """Apply the `chat` setting: "always" turns a non-empty string into a user message."""
     if isinstance(prompt, str):
-        if chat == "always" and prompt:
+        if chat == "always" and prompt and not isinstance(prompt, Rendered):
             return [{"role": "user", "content": prompt}]
         return prompt
     if chat == "never":
@@ -35,6 +43,8 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: PromptText) -> tup
     Raises:
         InputError: a chat without a template, or messages that the template refuses.
     """
+    if isinstance(prompt, Rendered):
+        return _rendered_ids(tokenizer, prompt)
     if isinstance(prompt, str):
         return _plain_ids(tokenizer, prompt)
     return _chat_ids(tokenizer, prompt, generation_prompt=True)
@@ -45,10 +55,18 @@ def encode_response(
     prompt: PromptText,
     response: str,
     eos_ids: frozenset[int],
+    *,
+    whole_chat: bool = False,
 ) -> TokenSequence:
-    """A given response after its prompt. Plain text is closed by EOS, as TRL does in training."""
+    """A given response after its prompt. Plain text is closed by EOS, as TRL does in training.
+
+    With `whole_chat`, what a template writes after the end of an answer is kept: reward models
+    that others train and serve read their score at the last token of the rendered chat.
+    """
     prompt_ids = encode_prompt(tokenizer, prompt)
-    if isinstance(prompt, str):
+    if isinstance(prompt, Rendered):
+        whole = _rendered_ids(tokenizer, prompt + response + _closing(tokenizer))
+    elif isinstance(prompt, str):
         whole = _plain_ids(tokenizer, prompt + response)
         if not _common_length(prompt_ids, whole):  # nothing would predict the first token
             whole = (*_plain_ids(tokenizer, ""), *whole)
@@ -58,7 +76,8 @@ def encode_response(
         answer = {"role": "assistant", "content": response}
         whole = _chat_ids(tokenizer, [*prompt, answer], generation_prompt=False)
     start = max(_common_length(prompt_ids, whole), 1)
-    return TokenSequence(whole[:start], _until_eos(whole[start:], eos_ids))
+    said = whole[start:]
+    return TokenSequence(whole[:start], said if whole_chat else _until_eos(said, eos_ids))
 
 
 def end_token(
@@ -83,8 +102,10 @@ def encode_answers(
     texts: Sequence[str],
     eos_ids: frozenset[int],
     chat: str,
+    *,
+    whole_chat: bool = False,
 ) -> list[TokenSequence]:
-    """Given responses after their prompts, all or none.
+    """Given responses after their prompts, all or none; see `encode_response`.
 
     Raises:
         InputError: one of the prompts cannot be read; the message says which.
@@ -92,13 +113,24 @@ def encode_answers(
     sequences = []
     for number, (prompt, text) in enumerate(zip(prompts, texts, strict=True), 1):
         try:
-            sequences.append(encode_response(tokenizer, as_chat(prompt, chat), text, eos_ids))
+            read = as_chat(prompt, chat)
+            sequences.append(encode_response(tokenizer, read, text, eos_ids, whole_chat=whole_chat))
         except InputError as error:
             raise InputError(
                 f"Prompt {number} of {len(prompts)} cannot be read by "
                 f"{tokenizer.name_or_path}: {error}."
             ) from None
     return sequences
+
+
+def _rendered_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _closing(tokenizer: PreTrainedTokenizerBase) -> str:
+    """What the template writes after an answer."""
+    asked: Message = {"role": "user", "content": "a"}
+    return whole_text(tokenizer, [asked], _ANSWER).rpartition(_ANSWER)[2]
 
 
 def _plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:

@@ -24,6 +24,8 @@ class TiesScore(Record):
     "share of prompts whose right answers lie closer together than to the wrong ones"
     margins_hard: float
     "the same with the margin of the reference prompt, if that is smaller"
+    without_a_partner: int
+    "rows whose id is neither `tied:K` nor `ref:K` with the other beside it; they count nowhere"
 
 
 class RewardBenchReport(Record):
@@ -32,6 +34,12 @@ class RewardBenchReport(Record):
     model: str
     source: str
     rows: int
+    benchmark: str | None
+    "allenai/reward-bench or reward-bench-2 where the data has exactly its subsets"
+    chat_template: bool
+    "whether prompts were rendered as chats"
+    score: BenchSubset | None
+    "the benchmark's own: mean of its sections (1), or of its six subsets (2)"
     overall: BenchSubset
     "mean over rows; the subset Ties has a score of its own and is left out"
     subsets: list[BenchSubset]

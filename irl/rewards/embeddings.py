@@ -22,7 +22,7 @@ from irl.rewards.features import asked
 from irl.runs import write_whole
 
 Vector = Float[Tensor, " feature"]
-CACHED = 1
+CACHED = 2
 "Counts up when the same texts come to mean other vectors"
 _LOG = logging.getLogger("irl")
 
@@ -55,6 +55,11 @@ class Embeddings:
         by = self.encoder
         kind = f"{by.pooling} hidden states of" if by.reads_prompts else "embeddings by"
         return f"{kind} {by.source}"
+
+    @property
+    def reads_chats(self) -> bool:
+        """Whether prompts may be messages."""
+        return self.encoder.renders_chats and self.encoder.chat != "never"
 
     def standardised(
         self, texts: Sequence[str], prompts: Sequence[PromptText] | None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -35,6 +35,7 @@ class WordCounts:
     """How often each word stands in a text; other words do not count, and the prompt never does."""
 
     terms: tuple[str, ...]
+    reads_chats: ClassVar[bool] = False
 
     def __call__(
         self, texts: Sequence[str], _prompts: Sequence[PromptText] | None = None

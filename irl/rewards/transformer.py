@@ -17,7 +17,7 @@ from torch.func import functional_call
 
 from irl.config import Loading
 from irl.policies.reward_model import Scorer, load_scorer
-from irl.policies.template import PromptText
+from irl.policies.template import PromptText, has_template
 from irl.rewards.features import asked
 from irl.rewards.heads import Features, Form, Head, Scores
 
@@ -48,6 +48,11 @@ class TokenIds:
 
     def __str__(self) -> str:
         return f"the tokens of {self.scorer.source}"
+
+    @property
+    def reads_chats(self) -> bool:
+        """Whether prompts may be messages."""
+        return has_template(self.scorer.tokenizer) and self.chat != "never"
 
     def save(self, _folder: Path, _name: str) -> dict[str, Any]:
         """The tokenizer is stored beside the weights; what they started from is named."""

@@ -58,10 +58,12 @@ def best_of_n(proxy: Array, values: Array, ns: Sequence[int]) -> Array:
         ns: each at most the number of answers.
 
     Raises:
-        InputError: proxy and values do not belong together, or some n is too large.
+        InputError: proxy and values do not belong together, are not finite, or some n is too large.
     """
     if proxy.shape != values.shape:
         raise InputError(f"{len(proxy)} proxy scores and {len(values)} values do not go together.")
+    if not (np.isfinite(proxy).all() and np.isfinite(values).all()):
+        raise InputError("Some scores are NaN or infinite; such answers cannot be ranked.")
     grade = np.unique(proxy, return_inverse=True)[1]
     size = np.bincount(grade)
     means = np.bincount(grade, weights=values) / size
@@ -88,7 +90,12 @@ def curve(
         values: the same.
         ns: as above.
         seed: of the bootstrap over prompts.
+
+    Raises:
+        InputError: as for `best_of_n`, or there is no prompt.
     """
+    if not len(proxy):
+        raise InputError("A curve needs at least one prompt with several answers.")
     each = np.stack([best_of_n(p, v, ns) for p, v in zip(proxy, values, strict=True)])
     prompts = np.arange(len(each))
     one = np.ones(len(each))

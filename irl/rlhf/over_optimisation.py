@@ -43,8 +43,16 @@ def fit_form(gold: Array, kl: Array, form: Form = "best-of-n", seed: int = 0) ->
     Gold may have further leading axes, such as trainings: each is drawn again as prompts are.
 
     Raises:
-        InputError: no point is the policy itself, or there are too few others.
+        InputError: no point is the policy itself, there are too few others or one prompt only, or
+            the numbers are not finite or do not go together.
     """
+    if gold.shape[-1] != len(kl) or not (np.isfinite(gold).all() and np.isfinite(kl).all()):
+        raise InputError(
+            f"A form is fitted to finite gold rewards at finite KLs, one each; there are "
+            f"{gold.shape[-1]} and {len(kl)}."
+        )
+    if gold.shape[-2] < 2:
+        raise InputError("A form's intervals need at least two prompts.")
     start, moved = kl == 0, kl > 0
     if not start.any() or moved.sum() < 2:
         raise InputError("A form is fitted to the policy itself (KL 0) and two further points.")

@@ -97,3 +97,15 @@ def test_a_curve_that_never_falls_has_no_peak():
     assert fit_form(np.sqrt(kl)[None] * np.ones((4, 1)) + kl, kl).peak_kl_nats is None
     with pytest.raises(InputError, match="the policy itself"):
         fit_form(np.ones((3, 2)), np.array([0.5, 1.0]))
+
+
+def test_what_cannot_be_ranked_is_refused():
+    with pytest.raises(InputError, match="NaN or infinite"):
+        best_of_n(np.array([1.0, np.nan]), np.array([1.0, 2.0]), [1])
+    with pytest.raises(InputError, match="at least one prompt"):
+        curve([], [], [1])
+    kl = np.array([kl_nats(n) for n in (1, 2, 5)])
+    with pytest.raises(InputError, match="at least two prompts"):
+        fit_form(np.ones((1, 3)), kl)
+    with pytest.raises(InputError, match="there are 3 and 2"):
+        fit_form(np.ones((2, 3)), kl[:2])

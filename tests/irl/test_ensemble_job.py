@@ -124,6 +124,9 @@ def test_missing_columns_are_named(tmp_path: Path):
         ({"preferences": "p", "features": "embeddings"}, "need --base"),
         ({"preferences": "p", "base": "b"}, "words need no --base"),
         ({"preferences": "p", "form": "transformer", "base": "b", "loss": "absolute"}, "only"),
+        ({"preferences": "p", "confidences": (1.0,)}, "less than 1"),
+        ({"preferences": "p", "hidden": (0,)}, "greater than or equal to 1"),
+        ({"preferences": "p", "learning": {"seeds": (1, 1)}}, "the same member"),
         ({"preferences": "p", "form": "tree"}, "one of linear, mlp, boosted, transformer"),
     ],
 )
@@ -214,11 +217,24 @@ def test_conformal_sets_cover_as_they_say_and_are_those_of_the_quantile():
     assert found.answered.value == pytest.approx(np.concatenate(answered).mean(), abs=1e-3)
 
 
+def test_confidences_that_so_few_pairs_do_not_settle_are_left_out():
+    pytest.importorskip("mapie")
+    margins = np.random.default_rng(0).normal(1, 1, 120)
+    found = abstention(margins, np.arange(120), [0.9, 0.99])
+    assert [row.confidence for row in found] == [0.9]
+    assert abstention(margins, np.arange(120), []) == []
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("pad", ["its own", "eos", None])
 def test_transformers_are_trained_by_the_trainer_and_scored_on_what_they_were_trained_on(
-    tmp_path: Path,
+    pad: str | None, tmp_path: Path
 ):
     base = fakes.save(fakes.model("llama"), tmp_path / "base")
+    if pad != "its own":
+        tokenizer = fakes.tokenizer()
+        tokenizer.pad_token = tokenizer.eos_token if pad else None
+        tokenizer.save_pretrained(base)
     given = {
         **{"preferences": write(tmp_path, 160), "form": "transformer", "base": str(base)},
         **{"confidences": ()},
@@ -231,3 +247,13 @@ def test_transformers_are_trained_by_the_trainer_and_scored_on_what_they_were_tr
     again = load_reward(tmp_path / "run" / "reward")
     texts, prompts = ["the cat lovely", "the cat stupid"], ["say 1", "say 1"]
     torch.testing.assert_close(again(texts, prompts), done.ensemble(texts, prompts))
+
+
+def test_answers_compared_in_one_row_are_never_held_out_from_each_other(tmp_path: Path):
+    """Rows without a prompt: all couples of a row share texts, so they are one cluster."""
+    rows = [{"chosen": [f"x{n}"], "rejected": [f"y{n}", f"z{n}"]} for n in range(5)]
+    found = preferences(tmp_path, *rows)
+    assert len(found) == 10
+    for n in range(5):
+        assert len({found.cluster[at] for at in range(10) if found.chosen[at] == f"x{n}"}) == 1
+    assert len(set(found.cluster)) == 5

@@ -129,8 +129,11 @@ def logits(tmp_path: Path, *folders: Path) -> list[torch.Tensor]:
 @pytest.mark.slow
 def test_members_and_their_mean_are_models_that_transformers_loads(base: Path, tmp_path: Path):
     one, many = embedded(base), whole(base)
-    export_directories(one, tmp_path / "linear")
-    export_directories(many, tmp_path / "whole")
+    _, complete = export_directories(one, tmp_path / "linear")
+    _, members_only = export_directories(many, tmp_path / "whole")
+    assert complete is None
+    assert members_only is not None
+    assert "aggregate (min)" in members_only
     assert not (tmp_path / "whole" / "aggregate").exists()
     about = json.loads((tmp_path / "linear" / "ensemble.json").read_text(encoding="utf-8"))
     member, joint, model = logits(
@@ -174,7 +177,7 @@ def test_trainers_get_the_scores_that_are_known_inside(tmp_path: Path):
     assert floats == pytest.approx(inside, abs=1e-5)
     assert logged["rewards"] == pytest.approx(inside, abs=1e-5)
     assert logged["scores"] == pytest.approx(torch.tensor(inside).sigmoid().tolist(), abs=1e-5)
-    assert len(logged["extra_logs"]["disagreement"]) == 4
+    assert len(logged["extra_logs"]["member_spread"]) == 4
     assert one["score"] == pytest.approx(inside[1], abs=1e-5)
 
 
@@ -206,3 +209,49 @@ def test_the_server_answers_and_refuses():
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_a_query_that_a_tokenizer_wrote_differently_still_gives_its_answer():
+    functions = RewardFunctions(words("mean"))
+    prompts = ["<s><user>I think\nso<bot>", "tell me"]
+    queries = ["<s><user> i think so<bot> a fine idea</s>", "tell me apples<|im_end|>\n"]
+    found = functions.openrlhf(queries, prompts)["rewards"]
+    inside = words("mean")([" a fine idea", " apples"], prompts)
+    torch.testing.assert_close(found, inside.double())
+    with pytest.raises(InputError, match="Query 2 does not begin with its prompt"):
+        functions.openrlhf(queries, [prompts[0], "tell us"])
+
+
+def test_scores_that_are_not_finite_are_never_given_as_numbers(monkeypatch: pytest.MonkeyPatch):
+    ensemble = words("mean")
+    bad = torch.tensor([[0.0, torch.nan]] * 3)
+    monkeypatch.setattr(type(ensemble), "members", lambda *_: bad)
+    functions = RewardFunctions(ensemble)
+    assert functions(["a", "b"], ["x", "y"]) == [0.0, None]
+    with pytest.raises(InputError, match="1 answers are NaN"):
+        functions.openrlhf(["ax", "by"], ["a", "b"])
+    with pytest.raises(InputError, match="1 answers are NaN"):
+        functions.verl(data_source="", solution_str="y", ground_truth="")
+
+
+def test_completions_of_tools_and_of_parts_have_their_text():
+    functions = RewardFunctions(words("mean"))
+    parts = [{"role": "assistant", "content": [{"type": "text", "text": TEXTS[0]}]}]
+    calls = [{"role": "assistant", "content": None}, {"role": "assistant", "content": TEXTS[1]}]
+    assert functions(PROMPTS[:2], [parts, calls]) == functions(PROMPTS[:2], TEXTS[:2])
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_chats_are_the_same_however_a_trainer_words_them(base: Path, pooling: str):
+    ensemble = embedded(base, pooling=pooling)
+    tokenizer = fakes.tokenizer()
+    asked = [{"role": "user", "content": PROMPTS[0]}]
+    rendered = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
+    functions = RewardFunctions(ensemble, chats=True)
+    (inside,) = ensemble([TEXTS[0]], [asked]).tolist()
+    query = rendered + TEXTS[0] + tokenizer.eos_token
+    assert float(functions.openrlhf([query], [rendered])["rewards"][0]) == pytest.approx(
+        inside, abs=1e-5
+    )
+    given = {"question": PROMPTS[0]}
+    assert functions.verl("", TEXTS[0], "", given)["score"] == pytest.approx(inside, abs=1e-5)

@@ -7,7 +7,14 @@ from tokenizers import normalizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from irl.errors import InputError
-from irl.policies.template import Message, as_chat, encode_prompt, encode_response, has_template
+from irl.policies.template import (
+    Message,
+    Rendered,
+    as_chat,
+    encode_prompt,
+    encode_response,
+    has_template,
+)
 from tests import fakes
 
 BOS, EOS = 1, 2
@@ -189,6 +196,24 @@ def test_tokens_after_the_first_end_in_a_response_are_cut():
     made = tokenizer()
     encoded = encode_response(made, "the cat", " sat</s> and looked", ENDS)
     assert made.decode(encoded.response_ids) == " sat</s>"
+
+
+@pytest.mark.parametrize("whole_chat", [False, True])
+def test_a_rendered_chat_is_read_as_the_chat_itself(whole_chat: bool):
+    made = tokenizer(template=NEWLINE_AFTER_THE_END)
+    rendered = made.apply_chat_template(CHAT, tokenize=False, add_generation_prompt=True)
+    ends = frozenset([made.eos_token_id])
+    chat, text = (
+        encode_response(made, asked, "i think so", ends, whole_chat=whole_chat)
+        for asked in (CHAT, Rendered(rendered))
+    )
+    assert chat == text
+    closed = made.apply_chat_template(
+        [*CHAT, {"role": "assistant", "content": "i think so"}], tokenize=False
+    )
+    whole = made(closed, add_special_tokens=False)["input_ids"]
+    assert [*chat.prompt_ids, *chat.response_ids] == whole[: len(chat)]
+    assert (len(chat) == len(whole)) is whole_chat
 
 
 def test_a_template_without_an_end_leaves_the_response_open():
