@@ -10,8 +10,9 @@ _LAZY = {
     "score": "irl.jobs.scoring",
     "recover": "irl.jobs.any_recovery",
     "fit_ensemble": "irl.jobs.ensemble",
+    "best_of_n_curves": "irl.jobs.best_of_n",
 }
-__all__ = ["fit_ensemble", "load_pair", "recover", "score"]
+__all__ = ["best_of_n_curves", "fit_ensemble", "load_pair", "recover", "score"]
 
 
 def __getattr__(name: str) -> Any:

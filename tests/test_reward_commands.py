@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from irl.records import BestOfNReport
 from irl.rewards.ensemble import Ensemble
+from irl.rewards.terms import TermReward
 from tests.test_command_line import Done, assert_refused, irl, started
 
 LEARNING = ("--set", "learning.epochs=30", "--set", "learning.learning_rate=0.02")
@@ -179,3 +181,35 @@ def test_bad_input_of_the_other_commands_is_one_sentence(fitted: Fitted, tmp_pat
         irl("judge", fitted.run, "--answers", one, "--out", out), "two different answers"
     )
     assert_refused(irl("serve", tmp_path / "none"), "none")
+
+
+def test_a_reward_picks_among_answers_and_gold_says_what_that_was_worth(
+    fitted: Fitted, tmp_path: Path
+):
+    gold = tmp_path / "gold"
+    TermReward(("lovely", "rain"), (1.0, 0.5)).save(gold / "reward", "terms")
+    (gold / "config.yaml").write_text("run_id: gold\n", encoding="utf-8")
+    words = ("lovely", "stupid", "day", "rain", "lovely rain", "stupid rain")
+    rows = [{"prompt": f"say {n}", "response": f"{word} {n}"} for n in range(9) for word in words]
+    rows.append({"prompt": "alone", "response": "lovely"})
+    answers = write(tmp_path / "answers.jsonl", rows)
+    asked = ("best-of-n", fitted.run, "--answers", answers, "--gold", gold)
+    sizes = ("--n", 2, "--n", 4, "--n", 6, "--n", 9)
+    done = irl(*asked, *sizes, "--json")
+    assert done.code == 0, done.err
+    report = BestOfNReport.model_validate_json(done.out)
+    assert (report.prompts, report.answers) == (9, 6)
+    assert report.left_out["at_prompts_with_too_few"] == 1
+    assert [at.n for at in report.points] == [1, 2, 4, 6]
+    assert [caveat.code for caveat in report.caveats] == ["too-few-answers"]
+    first, *_, best = report.points
+    assert first.gold is not None
+    assert (first.gold.value, first.kl_nats) == (0, 0)
+    assert best.gold is not None
+    mean = (1 + 0 + 0 + 0.5 + 1.5 + 0.5) / 6
+    assert best.gold.value <= 1.5 - mean + 1e-9, "nothing beats the best of six by gold"
+    assert best.gold.value >= 1 - mean - 1e-9, "lovely is what was learnt"
+    told = irl(*asked, *sizes)
+    assert "gold = d (alpha - beta d)" in told.out
+    assert_refused(irl("best-of-n", fitted.run, "--answers", fitted.preferences), "response")
+    assert_refused(irl(*asked, "--n", 0), "at least 1")

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import Final
 
+from irl.commands.best_of_n import best_of_n
 from irl.commands.ensemble import ensemble
 from irl.commands.exports import export, serve
 from irl.commands.judge import judge
 from irl.commands.rewardbench import rewardbench
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (ensemble, export, judge, rewardbench, serve)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (
+    *(best_of_n, ensemble, export, judge, rewardbench, serve),
+)

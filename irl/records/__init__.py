@@ -26,6 +26,7 @@ from irl.records.audit import (
     Verdict,
 )
 from irl.records.base import Caveat, Checkpoint, Estimate, Record
+from irl.records.best_of_n import BestOfNReport, BestPoint, FittedForm
 from irl.records.concepts import ConceptLimits, ConceptScore, ConceptsReport
 from irl.records.contexts import ContextPrice, Contexts
 from irl.records.ensemble import (
@@ -68,6 +69,8 @@ __all__ = [
     "AttributionReport",
     "AuditReport",
     "BenchSubset",
+    "BestOfNReport",
+    "BestPoint",
     "Caveat",
     "ChangedTerm",
     "Check",
@@ -84,6 +87,7 @@ __all__ = [
     "Explanations",
     "FeatureRates",
     "Fit",
+    "FittedForm",
     "Flip",
     "FlipSearch",
     "GateRow",

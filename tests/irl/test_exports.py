@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from irl.config import Loading
 from irl.errors import InputError
@@ -36,6 +37,7 @@ TEXTS = [" a fine idea", " stupid dog", " red apples and pears", " it is fine to
 DIRECTORY = """
 import json, sys
 import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 folders, texts = json.loads(sys.argv[1])
 def scored(folder):
@@ -255,3 +257,26 @@ def test_chats_are_the_same_however_a_trainer_words_them(base: Path, pooling: st
     )
     given = {"question": PROMPTS[0]}
     assert functions.verl("", TEXTS[0], "", given)["score"] == pytest.approx(inside, abs=1e-5)
+
+
+def test_a_rendered_chat_is_scored_by_transformers_as_inside(tmp_path: Path):
+    """With a template that writes something after the end, as ChatML does."""
+    tokenizer = fakes.tokenizer()
+    tokenizer.chat_template += "{{ ' the' }}"
+    base = fakes.save(fakes.model("llama"), tmp_path / "base")
+    tokenizer.save_pretrained(base)
+    ensemble = embedded(base)
+    export_directories(ensemble, tmp_path / "out")
+    asked = [[{"role": "user", "content": prompt}] for prompt in PROMPTS]
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out" / "aggregate")
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "out" / "aggregate")
+    chats = [
+        theirs.apply_chat_template([*one, {"role": "assistant", "content": text}], tokenize=False)
+        for one, text in zip(asked, TEXTS, strict=True)
+    ]
+    batch = theirs(chats, padding=True, add_special_tokens=False, return_tensors="pt")
+    with torch.no_grad():
+        logits = model(batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, 0]
+    about = json.loads((tmp_path / "out" / "ensemble.json").read_text(encoding="utf-8"))
+    inside = ensemble(TEXTS, asked)
+    torch.testing.assert_close(logits + about["aggregate_constant"], inside, atol=1e-5, rtol=0)
