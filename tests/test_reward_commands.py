@@ -59,6 +59,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     return Fitted(run, file, done)
 
 
+@pytest.mark.slow
 def test_an_ensemble_says_how_right_how_sure_and_how_agreed_it_is(fitted: Fitted):
     for words in ("3 members (linear on", "ECE", "Brier", "Disagreement of members", "Reward: "):
         assert words in fitted.said.out
@@ -183,6 +184,7 @@ def test_bad_input_of_the_other_commands_is_one_sentence(fitted: Fitted, tmp_pat
     assert_refused(irl("serve", tmp_path / "none"), "none")
 
 
+@pytest.mark.slow
 def test_a_reward_picks_among_answers_and_gold_says_what_that_was_worth(
     fitted: Fitted, tmp_path: Path
 ):

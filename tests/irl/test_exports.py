@@ -243,6 +243,7 @@ def test_completions_of_tools_and_of_parts_have_their_text():
     assert functions(PROMPTS[:2], [parts, calls]) == functions(PROMPTS[:2], TEXTS[:2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 def test_chats_are_the_same_however_a_trainer_words_them(base: Path, pooling: str):
     ensemble = embedded(base, pooling=pooling)
@@ -259,6 +260,7 @@ def test_chats_are_the_same_however_a_trainer_words_them(base: Path, pooling: st
     assert functions.verl("", TEXTS[0], "", given)["score"] == pytest.approx(inside, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_rendered_chat_is_scored_by_transformers_as_inside(tmp_path: Path):
     """With a template that writes something after the end, as ChatML does."""
     tokenizer = fakes.tokenizer()
