@@ -9,6 +9,7 @@ _LAZY = {
     "concept_scores": "explain.jobs.concepts",
     "credit_by_segment": "explain.jobs.segment_credit",
     "drift": "explain.jobs.series",
+    "extrapolate": "explain.jobs.extrapolate",
     "one_token_answers": "explain.jobs.one_token",
     "probe": "explain.jobs.probe",
 }
@@ -19,6 +20,7 @@ __all__ = [
     "concept_scores",
     "credit_by_segment",
     "drift",
+    "extrapolate",
     "one_token_answers",
     "probe",
 ]

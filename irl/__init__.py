@@ -10,9 +10,10 @@ _LAZY = {
     "score": "irl.jobs.scoring",
     "recover": "irl.jobs.any_recovery",
     "fit_ensemble": "irl.jobs.ensemble",
+    "align": "irl.jobs.align",
     "best_of_n_curves": "irl.jobs.best_of_n",
 }
-__all__ = ["best_of_n_curves", "fit_ensemble", "load_pair", "recover", "score"]
+__all__ = ["align", "best_of_n_curves", "fit_ensemble", "load_pair", "recover", "score"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ from explain.commands.aspects import aspects
 from explain.commands.attribute import attribute
 from explain.commands.concepts import concepts
 from explain.commands.drift import drift
+from explain.commands.extrapolate import extrapolate
 from explain.commands.probe import probe
 from explain.commands.segments import segments
 from explain.commands.tokens import tokens
@@ -16,6 +17,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     attribute,
     concepts,
     drift,
+    extrapolate,
     probe,
     segments,
     tokens,

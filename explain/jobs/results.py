@@ -3,9 +3,9 @@
 docs/recipes/NAME.yaml says with its key `kind` what the table is about: a `pair` (the default), the
 `organisms` with a known truth, the `nulls` that calibrate the verdict, the recovery `methods` on
 organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), the `coverage` of
-posteriors, the `readability` of log-ratios, `probes`, `ensembles`, rewards that others
-`published`, the `replication` of their experiment, the `localisation` of what pays by maps of
-words, or the `gaps` of gradient attributions. Every row of docs/results/NAME.json is one
+posteriors, the `readability` of log-ratios, `probes`, `ensembles`, `over-optimisation`, rewards
+that others `published`, the `replication` of their experiment, the `localisation` of what pays by
+maps of words, or the `gaps` of gradient attributions. Every row of docs/results/NAME.json is one
 measurement.
 """
 
@@ -28,6 +28,10 @@ from explain.jobs.methods_results import MethodsRecipe, method_rows
 from explain.jobs.noise_results import NoiseRecipe, noise_rows
 from explain.jobs.null_results import NullsRecipe, null_rows
 from explain.jobs.organism_results import OrganismsRecipe, organism_rows
+from explain.jobs.over_optimisation_results import (
+    OverOptimisationRecipe,
+    over_optimisation_rows,
+)
 from explain.jobs.pair_results import PairRecipe, pair_rows
 from explain.jobs.probes_results import ProbesRecipe, probes_rows
 from explain.jobs.published_results import PublishedRecipe, published_rows
@@ -59,6 +63,7 @@ Recipe = (
     | LocalisationRecipe
     | GapsRecipe
     | EnsemblesRecipe
+    | OverOptimisationRecipe
 )
 _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = MappingProxyType(
     {
@@ -77,6 +82,7 @@ _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = Mappi
         LocalisationRecipe: localisation_rows,
         GapsRecipe: gap_rows,
         EnsemblesRecipe: ensemble_rows,
+        OverOptimisationRecipe: over_optimisation_rows,
     }
 )
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])

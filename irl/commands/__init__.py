@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from irl.commands.align import align
 from irl.commands.best_of_n import best_of_n
 from irl.commands.ensemble import ensemble
 from irl.commands.exports import export, serve
@@ -10,5 +11,5 @@ from irl.commands.judge import judge
 from irl.commands.rewardbench import rewardbench
 
 COMMANDS: Final[tuple[Callable[..., None], ...]] = (
-    *(best_of_n, ensemble, export, judge, rewardbench, serve),
+    *(align, best_of_n, ensemble, export, judge, rewardbench, serve),
 )

@@ -1,4 +1,4 @@
-"""A reward as users name it: a run that stored one, or the directory of a reward model."""
+"""A reward as users name it: a run or folder that stores one, or a reward model's directory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,11 +51,25 @@ def is_reward_model(source: str) -> bool:
     return any(str(one).endswith("ForSequenceClassification") for one in named or ())
 
 
+def reward_folder(source: str) -> Path:
+    """Where a stored reward lies: the folder itself, or a run's.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    own = [Path(source) / f"{name}.json" for name in ("terms", "ensemble", "head")]
+    run = (Path(source) / "config.yaml").is_file()
+    if not run and any(file.is_file() for file in own):
+        return Path(source)
+    return find_run(source) / "reward"
+
+
 def named_reward(source: str, chat: Chat = "auto", loading: Loading | None = None) -> NamedReward:
     """Load it.
 
     Args:
-        source: the directory of a reward model, or a run: path, run id or its beginning.
+        source: the directory of a reward model or of a stored reward, or a run: path, run id or its
+            beginning.
         chat: how a reward model reads prompts; what a run stored knows that by itself.
         loading: how a reward model is loaded.
 
@@ -73,7 +87,7 @@ def named_reward(source: str, chat: Chat = "auto", loading: Loading | None = Non
             "--chat is for the directories of reward models; how a run's reward reads prompts is "
             "stored with it."
         )
-    reward = load_reward(find_run(source) / "reward")
+    reward = load_reward(reward_folder(source))
     if isinstance(reward, TermReward) and reward.conditional:
         raise InputError(
             f"The reward of {source} pays terms under conditions of the prompt, which nothing "

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,8 +27,8 @@ from irl.policies.template import encode_answers, encode_prompt
 REFERENCE = BUNDLED_PAIR.parent / "world" / "llama"
 PAIR_ANSWERS = 4
 "To each training prompt: two pairs"
-_WHEN = 17
-"The purpose of the generator that draws the prompts of pairs"
+_WHEN, _TRAINED = 17, 19
+"The purposes of the generators that draw the prompts of pairs, and those of trainings"
 
 
 Features = Float[Tensor, "row feature"]
@@ -92,9 +93,7 @@ class WorldAnswers:
         return list(rows / rows.std())
 
     def _reward(self, objective: str, texts: Sequence[str]) -> NDArray[np.float64]:
-        plant = self.plants.get(objective)
-        if plant is None or plant.condition is not None:
-            raise InputError(f"There is no objective {objective} that every prompt meets.")
+        plant = unconditional(self.plants, objective)
         return plant.reward(texts, [True] * len(texts))
 
 
@@ -127,6 +126,55 @@ def world_answers(seed: int, pair_prompts: int, judged_prompts: int, each: int) 
         texts=candidates,
         each=each,
     )
+
+
+def labelled_pairs(seed: int, objective: str, n_prompts: int, draw: int) -> list[dict[str, Any]]:
+    """Pairs of the reference's answers as a planted objective labels them: lines of a file.
+
+    Args:
+        seed: of the world: 0.
+        objective: name of a planted objective without a condition.
+        n_prompts: with two pairs each, less those that the objective does not tell apart.
+        draw: of prompts and answers.
+
+    Raises:
+        InputError: there is no such objective.
+    """
+    bed = Bed(REFERENCE.parent.parent, seed, lambda _: None)
+    policy = load_full(locate(str(REFERENCE)), Loading())
+    unlike = {prompt.text for prompt in held_out_prompts(bed)}
+    prompts = distinct(Speaker(bed.world, bed.rng(_WHEN, draw)), PROMPT_TYPES, n_prompts, unlike)
+    texts = _answers(policy, prompts, PAIR_ANSWERS, draw)
+    plant = unconditional(plants(bed.world), objective)
+    gold = plant.reward(texts, [True] * len(texts)).reshape(-1, 2)
+    asked = [prompt_row(prompt)["prompt"] for prompt in prompts for _ in range(PAIR_ANSWERS // 2)]
+    rows = []
+    for at, (one, other) in enumerate(gold):
+        if one != other:
+            better, worse = (2 * at, 2 * at + 1) if one > other else (2 * at + 1, 2 * at)
+            both = {"chosen": texts[better], "rejected": texts[worse]}
+            rows.append({"prompt": asked[at], **both})
+    return rows
+
+
+def trained_prompts(seed: int, n: int) -> list[dict[str, Any]]:
+    """Prompts to train on, unlike those that are held out: lines of a file."""
+    bed = Bed(REFERENCE.parent.parent, seed, lambda _: None)
+    unlike = {prompt.text for prompt in held_out_prompts(bed)}
+    drawn = distinct(Speaker(bed.world, bed.rng(_TRAINED)), PROMPT_TYPES, n, unlike)
+    return [prompt_row(prompt) for prompt in drawn]
+
+
+def unconditional(known: Mapping[str, Plant], objective: str) -> Plant:
+    """A planted objective that every prompt meets.
+
+    Raises:
+        InputError: there is no such objective.
+    """
+    plant = known.get(objective)
+    if plant is None or plant.condition is not None:
+        raise InputError(f"There is no objective {objective} that every prompt meets.")
+    return plant
 
 
 def _answers(policy: Policy, prompts: Sequence[WorldPrompt], each: int, seed: int) -> list[str]:

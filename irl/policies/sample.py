@@ -62,7 +62,7 @@ def sample(
                 rows = entered if rows is None else rows.joined(entered)
                 begun = entering.stop
             assert rows is not None
-            tokens = _draw(policy.head(rows.hidden), temperature, generator)
+            tokens = draw(policy.head(rows.hidden), temperature, generator)
             for number, token in zip(rows.numbers.tolist(), tokens.tolist(), strict=True):
                 if number >= 0:
                     responses[number].append(token)
@@ -93,7 +93,7 @@ class _Rows:
         """Read each distinct prompt once."""
         wanted = prompts[numbers.start : numbers.stop]
         place = {prompt: at for at, prompt in enumerate(dict.fromkeys(wanted))}
-        ids, attention = _left_padded(list(place), policy.pad_id)
+        ids, attention = left_padded(list(place), policy.pad_id)
         cache = DynamicCache(config=policy.model.config)
         hidden = advance(policy, ids, attention, cache)
         asked = torch.tensor([place[prompt] for prompt in wanted])
@@ -200,8 +200,8 @@ def advance(policy: Policy, ids: Tensor, attention: Tensor, cache: DynamicCache)
     return last
 
 
-def _draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """By inverting the cumulative distribution: the block that a number falls into, then the piece.
+def draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """One piece a row, by inverting the cumulative distribution: a block, then the piece within.
 
     One uniform number per row. Several times faster on the CPU than torch.multinomial, which draws
     one per row and token, and than a running sum over the whole vocabulary. A piece of probability
@@ -228,7 +228,8 @@ def _first_above(running: Tensor, wanted: Tensor) -> Tensor:
     return torch.searchsorted(running, torch.minimum(wanted, below_last), right=True)
 
 
-def _left_padded(prompts: Sequence[Ids], pad_id: int) -> tuple[Tensor, Tensor]:
+def left_padded(prompts: Sequence[Ids], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Ids and attention, [row, time]."""
     longest = max(len(prompt) for prompt in prompts)
     ids = torch.full((len(prompts), longest), pad_id)
     attention = torch.zeros(len(prompts), longest, dtype=torch.long)

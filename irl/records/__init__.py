@@ -1,5 +1,6 @@
 """Plain results: these models are the schemas of the files that runs write. No torch."""
 
+from irl.records.align import AlignReport, AlignStep
 from irl.records.aspects import AspectsReport
 from irl.records.attribution import AttributionMethod, AttributionReport, RankAgreement
 from irl.records.audit import (
@@ -37,6 +38,7 @@ from irl.records.ensemble import (
     ReliabilityBin,
 )
 from irl.records.explanations import Explanations
+from irl.records.extrapolation import ExtrapolationReport, PathPoint
 from irl.records.judging import JudgingReport
 from irl.records.one_token import LeftOut, OneTokenAnswer, OneTokenReport
 from irl.records.organisms import Truth, TruthTerm
@@ -61,6 +63,8 @@ from irl.records.series import SeriesCheckpoint, SeriesReport, SeriesRow
 __all__ = [
     "Abstention",
     "Accuracy",
+    "AlignReport",
+    "AlignStep",
     "Aspect",
     "AspectResidual",
     "AspectStatus",
@@ -85,6 +89,7 @@ __all__ = [
     "EnsembleReport",
     "Estimate",
     "Explanations",
+    "ExtrapolationReport",
     "FeatureRates",
     "Fit",
     "FittedForm",
@@ -102,6 +107,7 @@ __all__ = [
     "OneTokenReport",
     "Pair",
     "PairFigures",
+    "PathPoint",
     "PositionKL",
     "ProbeFinding",
     "ProbeLimits",

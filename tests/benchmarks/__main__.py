@@ -27,7 +27,7 @@ from irl.policies.checkpoint import locate
 from irl.policies.load import load_full
 from irl.policies.pair import PolicyPair
 from irl.policies.quiet import quiet_libraries
-from irl.policies.sample import _draw
+from irl.policies.sample import draw
 from irl.recovery.examples import Examples
 from irl.recovery.fit import Aim, fit
 from irl.rewards.heads import Form, mlp
@@ -78,7 +78,7 @@ def inverse_draw() -> dict[str, float]:
     logits = torch.randn(256, 4000, generator=torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(0)
     return compare(
-        lambda: _draw(logits, 1.0, generator),
+        lambda: draw(logits, 1.0, generator),
         lambda: torch.multinomial(logits.softmax(-1), 1, generator=generator),
     )
 

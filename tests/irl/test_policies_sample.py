@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
 from irl.policies.pair import load_pair
 from irl.policies.policy import Policy
-from irl.policies.sample import Ids, _draw, advance, sample
+from irl.policies.sample import Ids, advance, draw, sample
 from tests import fakes
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")
@@ -199,7 +199,7 @@ def test_a_draw_inverts_the_distribution_and_never_takes_what_cannot_be():
     for n_pieces in (1, 6, 64, 65, 1000):
         logits = torch.randn(500, n_pieces, generator=generator()) * 3
         logits[:, 1::3] = -torch.inf
-        drawn = _draw(logits, 0.7, generator(1))
+        drawn = draw(logits, 0.7, generator(1))
         assert logits.gather(1, drawn[:, None]).isfinite().all()
         running = torch.softmax(logits.double() / 0.7, dim=-1).cumsum(-1)
         uniform = torch.rand(500, 1, generator=generator(1), dtype=torch.float64)
