@@ -3,10 +3,10 @@
 docs/recipes/NAME.yaml says with its key `kind` what the table is about: a `pair` (the default), the
 `organisms` with a known truth, the `nulls` that calibrate the verdict, the recovery `methods` on
 organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), the `coverage` of
-posteriors, the `readability` of log-ratios, `probes`, `ensembles`, `over-optimisation`, rewards
-that others `published`, the `replication` of their experiment, the `localisation` of what pays by
-maps of words, or the `gaps` of gradient attributions. Every row of docs/results/NAME.json is one
-measurement.
+posteriors, the `readability` of log-ratios, `probes`, `ensembles`, `over-optimisation`, the
+`round-trip` of recovered rewards, rewards that others `published`, the `replication` of their
+experiment, the `localisation` of what pays by maps of words, or the `gaps` of gradient
+attributions. Every row of docs/results/NAME.json is one measurement.
 """
 
 import logging
@@ -38,6 +38,7 @@ from explain.jobs.published_results import PublishedRecipe, published_rows
 from explain.jobs.readability_results import ReadabilityRecipe, readability_rows
 from explain.jobs.replication_results import ReplicationRecipe, replication_rows
 from explain.jobs.result_rows import Making
+from explain.jobs.round_trip_results import RoundTripRecipe, round_trip_rows
 from explain.jobs.testbed_results import ExactRecipe, rows_of_testbed
 from explain.results_page import render_table
 from irl.engine.shards import Progress, silent
@@ -64,6 +65,7 @@ Recipe = (
     | GapsRecipe
     | EnsemblesRecipe
     | OverOptimisationRecipe
+    | RoundTripRecipe
 )
 _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = MappingProxyType(
     {
@@ -83,6 +85,7 @@ _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = Mappi
         GapsRecipe: gap_rows,
         EnsemblesRecipe: ensemble_rows,
         OverOptimisationRecipe: over_optimisation_rows,
+        RoundTripRecipe: round_trip_rows,
     }
 )
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])

@@ -157,6 +157,12 @@ def labelled_pairs(seed: int, objective: str, n_prompts: int, draw: int) -> list
     return rows
 
 
+def answers_to(prompts: Sequence[Any], each: int, seed: int) -> list[str]:
+    """Answers of the reference, `each` to every prompt."""
+    policy = load_full(locate(str(REFERENCE)), Loading())
+    return _drawn(policy, [prompt for prompt in prompts for _ in range(each)], seed)
+
+
 def trained_prompts(seed: int, n: int) -> list[dict[str, Any]]:
     """Prompts to train on, unlike those that are held out: lines of a file."""
     bed = Bed(REFERENCE.parent.parent, seed, lambda _: None)
@@ -178,11 +184,12 @@ def unconditional(known: Mapping[str, Plant], objective: str) -> Plant:
 
 
 def _answers(policy: Policy, prompts: Sequence[WorldPrompt], each: int, seed: int) -> list[str]:
-    encoded = [
-        encode_prompt(policy.tokenizer, prompt_row(prompt)["prompt"])
-        for prompt in prompts
-        for _ in range(each)
-    ]
+    asked = [prompt_row(prompt)["prompt"] for prompt in prompts for _ in range(each)]
+    return _drawn(policy, asked, seed)
+
+
+def _drawn(policy: Policy, asked: Sequence[Any], seed: int) -> list[str]:
+    encoded = [encode_prompt(policy.tokenizer, prompt) for prompt in asked]
     generator = torch.Generator().manual_seed(seed)
     sampling = Sampling(max_new_tokens=MAX_TOKENS)
     drawn = draw_answers(policy, encoded, generator, policy.eos_ids, sampling)
