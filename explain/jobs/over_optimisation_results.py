@@ -3,7 +3,8 @@
 For every seed, preferences of the language world's reference as a planted objective labels them,
 an ensemble on them, and a policy trained for it in several ways. Gold is the objective with each
 word counted once: the reference hardly repeats words, so its answers cannot tell. Gold is watched,
-and warnings that read it do not count. It has fallen where it is 5 % below the highest it reached.
+and warnings that read it do not count. It has fallen where it is 5 % below the highest it reached
+while the reward is not below what it was there; a policy that settles after it overshot is none.
 """
 
 import json
@@ -88,12 +89,13 @@ class _Course:
 
     @property
     def fell_at(self) -> float:
-        """The first step at which gold had fallen; infinite where it did not."""
+        """The first step at which gold had fallen though the reward had not; infinite if none."""
         gold, peak = self.gold, int(self.gold.argmax())
+        least = self.steps[peak].proxy.value
         after = [
             one.step
             for one, value in zip(self.steps[peak:], gold[peak:], strict=True)
-            if value < FALLEN * gold[peak]
+            if value < FALLEN * gold[peak] and one.proxy.value >= least
         ]
         return float(after[0]) if after else np.inf
 

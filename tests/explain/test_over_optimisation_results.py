@@ -47,6 +47,9 @@ def course(gold: list[float], **warnings: int) -> _Course:
 def test_gold_has_fallen_where_it_is_5_percent_below_the_highest_it_reached():
     assert course([0, 1, 2, 1.95, 1.8, 1]).fell_at == 8
     assert course([0, 1, 0.5, 2, 1.95]).fell_at == np.inf, "it rose again"
+    settled = course([0, 2, 1])
+    lower = settled.steps[2].model_copy(update={"proxy": said(0.5)})
+    assert _Course([*settled.steps[:2], lower], settled.report).fell_at == np.inf
 
 
 def test_a_warning_that_reads_gold_does_not_count():
