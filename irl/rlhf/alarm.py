@@ -4,7 +4,8 @@
     members-fall      the lowest quarter of the members is below its peak while the reward rises
     out-of-range      the reward gained more than RANGE standard deviations of the reference's
                       answers
-    members-apart     the lowest quarter of the members gained less than half of that
+    members-apart     the lowest quarter of the members gained less than FOLLOWING of what the
+                      reward did
     length-drift      answers are less than half or more than twice as long as the reference's
     entropy-collapse  answers hold less than a quarter of the reference's entropy
 
@@ -13,8 +14,9 @@ again; the peak is the highest of many looks, so a fall must hold in 99.5 % of t
 see their own errors only where they do not share them (2312.09244): a quiet ensemble proves
 nothing. The third comes before the fall: a reward is fitted to answers that the reference gives,
 and beyond the range of their scores it extrapolates. So does the fourth, where members that saw the
-same preferences do not follow. The last two say that answers are of another kind.
-docs/results/over-optimisation.md says how often they come in time, and how often in vain.
+same preferences do not follow. The last two say that answers are of another kind. Limits were
+chosen on seeds 0 to 9 of docs/recipes/over-optimisation.yaml;
+docs/results/over-optimisation.md says of others how often a warning comes in time or in vain.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,8 +35,8 @@ LOWER = 0.25
 "Quantile over members"
 RANGE = 4.0
 "Standard deviations of the reward over the reference's answers to one prompt"
-FOLLOWING = 0.5
-"Of what the reward gained, once that is more than one standard deviation"
+FOLLOWING, STARTED = 0.75, 0.3
+"Of what the reward gained, once that is more than so many standard deviations"
 LENGTH, ENTROPY = 2.0, 0.25
 _SURE = 0.995
 "Share of draws in which a fall must hold"
@@ -74,7 +76,7 @@ def _said(looks: Sequence[Look], baseline: Baseline, seed: int) -> Iterator[tupl
             f"The reward gained {gained / baseline.proxy_sd:.1f} standard deviations of the "
             "reference's answers; there it was fitted to nothing.",
         )
-    if len(now.members) > 1 and gained > baseline.proxy_sd:
+    if len(now.members) > 1 and gained > STARTED * baseline.proxy_sd:
         follows = float(_lower(now, np.ones((1, len(now.proxy))))[0]) / gained
         if follows < FOLLOWING:
             yield (

@@ -27,7 +27,7 @@ def codes(*looks: Look) -> list[str]:
 
 
 def test_a_policy_that_gains_with_all_its_members_is_left_alone():
-    looks = [look(at, 0.3 * at, 0.3 * at, 0.25 * at, 0.2 * at, gold=0.2 * at) for at in range(10)]
+    looks = [look(at, 0.3 * at, 0.3 * at, 0.29 * at, 0.28 * at, gold=0.2 * at) for at in range(10)]
     assert [codes(*looks[: at + 1]) for at in range(10)] == [[]] * 10
 
 
@@ -50,10 +50,16 @@ def test_a_fall_within_the_noise_of_prompts_is_none():
 
 
 def test_members_that_fall_while_the_reward_rises_are_seen():
-    rising = [look(at, float(at), float(at), 0.5 * at, 0.5 * at, 0.4 * at) for at in range(3)]
-    last = look(3, 3.0, 3.0, 0.2, 0.3, 0.1)
+    rising = [look(at, float(at), float(at), float(at), float(at), float(at)) for at in range(3)]
+    last = look(3, 2.1, 2.1, 1.6, 1.7, 1.65)
     assert codes(*rising, last) == ["members-fall"]
     assert codes(*rising, replace(last, members=last.members[:1])) == [], "one alone says nothing"
+
+
+def test_members_that_do_not_follow_are_seen_once_the_reward_moved():
+    assert codes(look(1, 1.0, 1.0, 0.9, 0.9, 0.8)) == []
+    assert codes(look(1, 1.0, 1.0, 0.9, 0.4, 0.3)) == ["members-apart"]
+    assert codes(look(1, 0.2, 0.2, 0.1, 0.0, 0.0)) == [], "too early to tell"
 
 
 def test_a_reward_beyond_the_range_of_the_references_answers_is_seen():
