@@ -28,7 +28,6 @@ from irl.data import read_prompts
 from irl.errors import InputError
 from irl.jobs.encoding import encode_rows, log_refused, within
 from irl.jobs.named_reward import named_reward, reward_folder
-from irl.jobs.scoring import say_finished
 from irl.policies.checkpoint import files_sha256, locate
 from irl.policies.logit_path import sample_mixture
 from irl.policies.pair import PolicyPair, load_pair
@@ -111,7 +110,6 @@ def extrapolate(
     folder = None if out is None else Path(out)
     run = open_run("extrapolate", settings.model_dump(mode="json"), inputs, folder, fresh=fresh)
     if run.finished:
-        say_finished(run)
         kept = read_record(run.path / "extrapolation.json", ExtrapolationReport)
         return ExtrapolationRun(run, kept, was_finished=True)
     with TemporaryDirectory() as scratch:

@@ -22,7 +22,6 @@ from irl.errors import InputError
 from irl.jobs.align_settings import AlignSettings
 from irl.jobs.encoding import encode_rows, log_refused, within
 from irl.jobs.named_reward import NamedReward, named_reward, reward_folder
-from irl.jobs.scoring import say_finished
 from irl.policies.checkpoint import files_sha256, locate
 from irl.policies.load import load_full
 from irl.policies.policy import Policy
@@ -92,7 +91,6 @@ def align(
     folder = None if out is None else Path(out)
     run = open_run("align", settings.model_dump(mode="json"), inputs, folder, fresh=fresh)
     if run.finished:
-        say_finished(run)
         report = read_record(run.path / "align.json", AlignReport)
         return AlignRun(run, report, was_finished=True)
     reference = load_full(location, settings.loading)
@@ -128,7 +126,10 @@ def rewards_of(settings: AlignSettings) -> tuple[Rewards, dict[str, str]]:
     reward = named.reward
     if not isinstance(reward, Ensemble):
         if settings.member is not None or settings.aggregation is not None:
-            raise InputError(f"{settings.reward} is no ensemble; --member and --aggregation are.")
+            raise InputError(
+                f"{settings.reward} is no ensemble, so there is nothing for --member or "
+                "--aggregation to choose; leave them out."
+            )
         return Rewards(named, lambda texts, prompts: named(texts, prompts)[None], gold), hashes
     if settings.aggregated is not None:
         named = NamedReward(named.name, reward.aggregated(settings.aggregated))

@@ -26,7 +26,6 @@ from irl.evaluation.abstention import abstention
 from irl.evaluation.pair_figures import disagreement, figures
 from irl.jobs.encoding import log_refused
 from irl.jobs.ensemble_settings import EnsembleSettings
-from irl.jobs.scoring import say_finished
 from irl.policies.checkpoint import files_sha256, locate
 from irl.policies.encoder import load_encoder
 from irl.policies.quiet import quiet_libraries
@@ -92,7 +91,6 @@ def fit_ensemble(
     inputs = {"preferences": read.sha256, **_base(settings)}
     run = open_run("ensemble", settings.model_dump(mode="json"), inputs, folder, fresh=fresh)
     if run.finished:
-        say_finished(run)
         kept = read_record(run.path / "ensemble.json", EnsembleReport)
         return EnsembleRun(run, kept, was_finished=True)
     log_refused(run, str(settings.preferences), read.refused)
