@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from irl.errors import InputError
 
 Array = NDArray[np.float64]
+MANY = 5
+"Best answers to a prompt, on average, from which their reward is taken for the highest there is"
 _LAMBDAS = np.geomspace(1e-2, 1e3, 240)
 "In standard deviations of R within prompts"
 
@@ -29,6 +31,8 @@ class Frontier:
 
     kl_nats: Array
     gain: Array
+    saturated: bool
+    "whether the best answers are many: then more KL than the last brings no more"
 
     def at(self, kl_nats: float) -> float:
         """The highest gain at a KL.
@@ -36,7 +40,7 @@ class Frontier:
         Raises:
             InputError: the answers do not reach so far.
         """
-        if not 0 <= kl_nats <= self.kl_nats[-1]:
+        if kl_nats < 0 or (kl_nats > self.kl_nats[-1] and not self.saturated):
             raise InputError(
                 f"The answers tell the frontier up to {self.kl_nats[-1]:.2f} nats, not at "
                 f"{kl_nats:.2f}; draw more."
@@ -61,7 +65,9 @@ def frontier(reward: Sequence[Array]) -> Frontier:
         each = np.array([_tilted(values, scale) for values in reward])
         points.append(tuple(each.mean(0)))
     kl, gain = np.array(points).T
-    return Frontier(np.maximum.accumulate(kl), np.maximum.accumulate(gain))
+    best = np.mean([(values == values.max()).sum() for values in reward])
+    rising = np.maximum.accumulate
+    return Frontier(rising(kl), rising(gain), saturated=bool(best >= MANY))
 
 
 def _tilted(values: Array, scale: float) -> tuple[float, float]:

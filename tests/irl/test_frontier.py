@@ -42,6 +42,11 @@ def test_it_does_not_know_a_constant_of_the_prompt():
     assert frontier(moved).at(0.7) == pytest.approx(frontier(reward).at(0.7))
 
 
+def test_where_the_best_answers_are_many_more_kl_brings_no_more():
+    found = frontier([np.array([0.0] * 10 + [1.0] * 10)])
+    assert found.at(5.0) == pytest.approx(0.5)
+
+
 def test_what_the_answers_do_not_tell_is_refused():
     with pytest.raises(InputError, match="no two answers"):
         frontier([np.ones(4)])
