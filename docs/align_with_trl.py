@@ -14,7 +14,7 @@ from trl_reward import reward  # noqa: E402
 
 config = RLOOConfig(
     **{"output_dir": out, "max_steps": int(*steps or [125]), "learning_rate": 3e-4, "beta": 0.5},
-    **{"per_device_train_batch_size": 128, "num_generations": 8, "max_completion_length": 48},
+    **{"per_device_train_batch_size": 64, "num_generations": 8, "max_completion_length": 48},
     **{"bf16": False, "gradient_checkpointing": False, "save_strategy": "no", "report_to": "none"},
 )
 rows = load_dataset("json", data_files=prompts, split="train")

@@ -46,6 +46,7 @@ def test_the_script_gains_as_much_gold_as_the_command(tmp_path: Path):
         policy=str(REFERENCE),
         prompts=str(prompts),
         steps=STEPS,
+        batch=64,
         watched_prompts=8,
         watch_every=STEPS,
     )

@@ -188,7 +188,7 @@ def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(
     inputs: dict[str, str], tmp_path: Path
 ):
     run = tmp_path / "run"
-    settings = {**SMALL, "steps": 40}
+    settings = {**SMALL, "steps": 16}
     flags = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
     named = [part for name, value in inputs.items() for part in (f"--{name}", value)]
     command = [sys.executable, "-m", "irl", "align", *named, *flags, "--out", str(run)]
@@ -197,7 +197,7 @@ def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(
         command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     until = time.monotonic() + 200
-    while not (run / "parts" / "trainer" / "checkpoint-8" / "whole").is_file():
+    while not (run / "parts" / "trainer" / "checkpoint-4" / "whole").is_file():
         assert process.poll() is None
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -208,10 +208,10 @@ def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert [one.step for one in steps_of(run)] == list(range(0, 41, 2))
+    assert [one.step for one in steps_of(run)] == list(range(0, 17, 2))
     log = (run / "log.jsonl").read_text(encoding="utf-8")
     resumed = [json.loads(line) for line in log.splitlines() if '"resumed"' in line]
-    assert resumed[-1]["step"] >= 8
+    assert resumed[-1]["step"] >= 4
 
 
 @pytest.mark.parametrize(
