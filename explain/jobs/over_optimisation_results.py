@@ -162,10 +162,11 @@ def _rows_of(of: Measured, courses: Sequence[_Course], *, healthy: bool) -> Iter
 def _ensemble(recipe: OverOptimisationRecipe, arm: Arm, seed: int, making: Making) -> Path:
     name = f"{arm.pair_prompts}-{arm.flips:g}-{seed}"
     folder = making.folder / f"ensemble-{name}"
-    pairs = labelled_pairs(0, recipe.objective, arm.pair_prompts, draw=seed)
-    wrong = np.random.default_rng(seed).random(len(pairs)) < arm.flips
-    labelled = [_turned(row) if swap else row for row, swap in zip(pairs, wrong, strict=True)]
-    file = _written(making.folder / f"pairs-{name}.jsonl", labelled)
+    file = making.folder / f"pairs-{name}.jsonl"
+    if not file.is_file():  # other threads may draw other answers
+        pairs = labelled_pairs(0, recipe.objective, arm.pair_prompts, draw=seed)
+        wrong = np.random.default_rng(seed).random(len(pairs)) < arm.flips
+        _written(file, [_turned(row) if w else row for row, w in zip(pairs, wrong, strict=True)])
     named = {"preferences": str(file), "features": "embeddings", "base": str(REFERENCE)}
     settings = EnsembleSettings.checked(recipe.ensemble | arm.ensemble | named | {"seed": seed})
     fit_ensemble(settings, folder)
