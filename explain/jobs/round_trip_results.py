@@ -21,6 +21,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from explain.jobs.result_rows import Making, Measured, mean_of_seeds
+from irl.errors import InputError
 from irl.jobs.align import AlignRun, align
 from irl.jobs.align_settings import AlignSettings
 from irl.jobs.any_recovery import recover
@@ -28,12 +29,12 @@ from irl.organisms.answers_of_world import REFERENCE, answers_to, trained_prompt
 from irl.organisms.grammar import World
 from irl.organisms.planted import Plant, plants
 from irl.policies.template import PromptText
-from irl.records import ResultRow
+from irl.records import Estimate, ResultRow
 from irl.rewards.terms import TermReward
 from irl.rlhf.frontier import Frontier, frontier
 from irl.rlhf.watch import Array, Read
 
-GOAL = 0.9
+_TOO_FAR = "the KL is beyond what reweighted answers of the reference tell"
 
 
 class RoundTripRecipe(BaseModel):
@@ -67,16 +68,18 @@ class _Trip:
     bound: Frontier
 
     @property
-    def shares(self) -> tuple[float, float]:
-        """Of the frontier, that each has at its own KL."""
-        taught, back = (gain / self.bound.at(kl) for gain, kl in (self.taught, self.back))
+    def shares(self) -> tuple[float, float] | None:
+        """Of the frontier, that each has at its own KL; None where the answers do not tell it."""
+        try:
+            taught, back = (gain / self.bound.at(kl) for gain, kl in (self.taught, self.back))
+        except InputError:
+            return None
         return taught, back
 
     @property
-    def kept(self) -> float:
+    def kept(self) -> float | None:
         """At equal KL."""
-        taught, back = self.shares
-        return back / taught
+        return None if self.shares is None else self.shares[1] / self.shares[0]
 
 
 def round_trip_rows(recipe: RoundTripRecipe, making: Making) -> list[ResultRow]:
@@ -106,11 +109,7 @@ def round_trip_rows(recipe: RoundTripRecipe, making: Making) -> list[ResultRow]:
                 trips.append(_trip(recipe, making.folder, prompts, plant, (beta, seed), bound))
             found += _rows_of(Measured(f"{objective}, beta {beta:g}", list(recipe.seeds)), trips)
             every += trips
-    kept = mean_of_seeds([trip.kept for trip in every])
-    found.append(
-        Measured("all", list(recipe.seeds)).row("round trip", "kept at equal KL", "share", kept)
-    )
-    return found
+    return [*found, _kept(Measured("all", list(recipe.seeds)), every)]
 
 
 def _rows_of(of: Measured, trips: list[_Trip]) -> Iterator[ResultRow]:
@@ -119,10 +118,18 @@ def _rows_of(of: Measured, trips: list[_Trip]) -> Iterator[ResultRow]:
         gains = mean_of_seeds([gain for gain, _ in ends])
         yield of.row(method, "gold gain", "units of the reward", gains)
         yield of.row(method, "KL", "nats", mean_of_seeds([kl for _, kl in ends]))
-        shares = mean_of_seeds([trip.shares[at] for trip in trips])
-        yield of.row(method, "of the frontier at its KL", "share", shares)
-    kept = mean_of_seeds([trip.kept for trip in trips])
-    yield of.row("round trip", "kept at equal KL", "share", kept)
+        shares = [trip.shares[at] for trip in trips if trip.shares is not None]
+        yield of.row(method, "of the frontier at its KL", "share", _mean(shares), _TOO_FAR)
+    yield _kept(of, trips)
+
+
+def _kept(of: Measured, trips: list[_Trip]) -> ResultRow:
+    kept = [trip.kept for trip in trips if trip.kept is not None]
+    return of.row("round trip", "kept at equal KL", "share", _mean(kept), _TOO_FAR)
+
+
+def _mean(values: list[float]) -> Estimate | None:
+    return mean_of_seeds(values) if values else None
 
 
 def _trip(
