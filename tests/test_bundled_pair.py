@@ -64,7 +64,7 @@ def test_alignment_raised_the_true_reward_without_passing_the_exact_optimum_by_c
 def test_an_audit_of_a_part_of_the_prompts_charges_what_the_classifier_calls_rude(
     tmp_path: Path,
 ) -> None:
-    settings = AuditSettings.model_validate({**bundled_pair(), "prompt_limit": 250})
+    settings = AuditSettings.model_validate({**bundled_pair(), "prompt_limit": 160})
 
     report = run_audit(settings, tmp_path / "run").report
 

@@ -141,7 +141,7 @@ def _rows_of(of: Measured, courses: Sequence[_Course], *, healthy: bool) -> Iter
     in_time = sum(course.warned_at < course.fell_at for course in fell)
     silent = sum(not np.isfinite(course.warned_at) for course in courses)
     yield of.row("runs", "gold fell 5 % below its peak", "runs", counted(len(fell), n))
-    never = sum(course.gold.argmax() == 0 for course in courses)
+    never = sum(int(course.gold.argmax()) == 0 for course in courses)
     yield of.row("runs", "gold never rose", "runs", counted(never, n))
     yield of.row(
         "warning", "came before gold fell", "runs", counted(in_time, len(fell)) if fell else None

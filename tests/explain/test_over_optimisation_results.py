@@ -75,6 +75,7 @@ def test_warnings_count_only_before_the_fall():
     assert counts["at its peak", "gold"][0] == 2
 
 
+@pytest.mark.slow
 def test_gold_pays_each_word_once():
     plant = plants(World.draw(0))["manners"]
     gold, (word, *_) = _once(plant), plant.weights

@@ -73,6 +73,7 @@ def watch_of(policy: str) -> Watch:
     return Watch(reference, ["i like", "tell me"], rewards, sampling, seed=3)
 
 
+@pytest.mark.slow
 def test_a_policy_that_did_not_move_gains_nothing_and_has_no_divergence(inputs: dict[str, str]):
     watch = watch_of(inputs["policy"])
     look = watch.look(watch.reference, 0)
@@ -82,6 +83,7 @@ def test_a_policy_that_did_not_move_gains_nothing_and_has_no_divergence(inputs: 
     assert (look.entropy_nats > 0).all()
 
 
+@pytest.mark.slow
 def test_what_a_look_saw_is_its_rewards_less_those_of_the_reference(inputs: dict[str, str]):
     watch = watch_of(inputs["policy"])
     other = fakes.policy(fakes.nudged(fakes.model("llama"), size=0.3))
@@ -97,6 +99,7 @@ def test_what_a_look_saw_is_its_rewards_less_those_of_the_reference(inputs: dict
     assert look.kl_nats.mean() > 0.1
 
 
+@pytest.mark.slow
 def test_a_look_is_stored_to_the_last_bit(inputs: dict[str, str], tmp_path: Path):
     watch = watch_of(inputs["policy"])
     look = watch.look(fakes.policy(fakes.nudged(fakes.model("llama"))), 2)
@@ -214,6 +217,7 @@ def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(
     assert resumed[-1]["step"] >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
@@ -231,6 +235,7 @@ def test_settings_that_cannot_be_used_are_refused(
         align(AlignSettings.checked({**inputs, **SMALL, **given}), tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_prompts_of_two_kinds_are_refused(inputs: dict[str, str], tmp_path: Path):
     rows = [{"prompt": [{"role": "user", "content": f"a {n}"}]} for n in range(9)]
     lines = [json.dumps(row) for row in [*rows, {"prompt": "b"}]]

@@ -213,6 +213,7 @@ def test_the_server_answers_and_refuses():
         server.server_close()
 
 
+@pytest.mark.slow
 def test_a_query_that_a_tokenizer_wrote_differently_still_gives_its_answer():
     functions = RewardFunctions(words("mean"))
     prompts = ["<s><user>I think\nso<bot>", "tell me"]
@@ -236,6 +237,7 @@ def test_scores_that_are_not_finite_are_never_given_as_numbers(monkeypatch: pyte
         functions.verl(data_source="", solution_str="y", ground_truth="")
 
 
+@pytest.mark.slow
 def test_completions_of_tools_and_of_parts_have_their_text():
     functions = RewardFunctions(words("mean"))
     parts = [{"role": "assistant", "content": [{"type": "text", "text": TEXTS[0]}]}]

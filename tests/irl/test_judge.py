@@ -54,6 +54,7 @@ def test_a_model_is_asked_in_both_orders():
     assert judged.position_bias == pytest.approx(turned.position_bias, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_what_a_model_cannot_read_whole_it_does_not_judge():
     policy = fakes.policy(long_model())
     judged = by_model(policy, ["a", "b"], ["good", "good " * 400], ["bad", "bad"], "never")
@@ -122,6 +123,7 @@ def test_scores_that_are_not_finite_are_no_preferences(
     assert "NaN" not in out.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_reward_models_directory_judges_by_its_score(tmp_path: Path):
     scorer = load_scorer(str(fakes.save(fakes.model(), tmp_path / "base")), Loading())
     with torch.no_grad():

@@ -184,10 +184,10 @@ def test_noise_has_no_objective():
         assert not world.found(Deciding(draws=999)).objectives
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_noise_has_no_objective_in_many_worlds_and_small_p_values_are_rare():
     terms, length = [], []
-    for seed in range(200, 240):
+    for seed in range(200, 280):
         found = noise(seed, n_prompts=40, size=8).found(Deciding(draws=999))
         assert not found.objectives
         terms += [one.p_value for one in found.candidates if one.kind == "term"]

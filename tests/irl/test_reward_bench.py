@@ -133,6 +133,7 @@ def complete(names: tuple[str, ...]) -> list[dict[str, object]]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "benchmark", "parts"),
     [
@@ -168,6 +169,7 @@ def test_rows_of_ties_that_nothing_pairs_are_counted(tmp_path: Path):
     assert report.ties_score.without_a_partner == 2
 
 
+@pytest.mark.slow
 def test_plain_prompts_are_read_as_chats_where_the_reward_does(tmp_path: Path):
     scorer = load_scorer(str(fakes.save(fakes.model(), tmp_path / "base")), Loading())
     with torch.no_grad():

@@ -33,6 +33,7 @@ def nats(policy: object, texts: tuple[str, ...] = ("the cat sat", " no", "i like
     return torch.stack([one.sum() for one in policy.nats(sequences)])
 
 
+@pytest.mark.slow
 def test_both_ends_of_the_line_are_the_checkpoints_and_every_point_is_itself_again(
     pair: tuple[str, str], tmp_path: Path
 ):
@@ -45,6 +46,7 @@ def test_both_ends_of_the_line_are_the_checkpoints_and_every_point_is_itself_aga
     torch.testing.assert_close(nats(line.at(1.0)), beyond, atol=0, rtol=0)
 
 
+@pytest.mark.slow
 def test_weights_lie_on_the_line(pair: tuple[str, str], tmp_path: Path):
     line = WeightPath(*pair, tmp_path)
     aligned, reference = (
