@@ -668,6 +668,7 @@ def test_recover_learns_from_samples_alone(tmp_path: Path):
     assert (baseless.code, "--set base=DIR" in baseless.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_recover_fits_a_pair_by_any_method(inputs: Inputs, tmp_path: Path):
     given = {"preferences": inputs.preferences, "method": "max-entropy", "out": tmp_path / "run"}
     quick = ("--set", "fitting.min_responses=2", "--set", "learning.epochs=5")

@@ -156,6 +156,7 @@ def test_half_precision_is_followed_too_and_its_gap_is_told(tmp_path: Path) -> N
     assert np.isfinite(found.values).all()
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_without_another_result(tmp_path: Path) -> None:
     embedded = embedded_log_ratio(_pair(tmp_path))(_SAID)
     wide = integrated_gradients(embedded)

@@ -65,6 +65,7 @@ def test_a_score_that_ranks_in_reverse_or_says_nothing_has_no_odds():
     assert membership_error(np.zeros(len(prompt)), aligned, prompt) is None
 
 
+@pytest.mark.slow
 def test_labels_of_other_shape_than_the_score_show():
     margins, cluster = pairs(1.0)
     bent = np.sign(margins) * np.abs(margins) ** 3

@@ -16,6 +16,7 @@ def test_two_answers_have_a_closed_form():
     assert found.at(0.0) == 0
 
 
+@pytest.mark.slow
 def test_normal_rewards_gain_the_root_of_twice_the_kl():
     """exp tilting of N(0, 1) by 1 / lambda moves the mean by 1 / lambda at KL 1 / (2 lambda^2)."""
     reward = np.random.default_rng(0).normal(size=200_000)

@@ -234,6 +234,7 @@ def test_the_tokenizer_knows_every_word_and_gives_every_answer_back(seed: int):
             assert tokenizer.decode(ids, skip_special_tokens=True).strip() == text
 
 
+@pytest.mark.slow
 def test_a_chat_is_read_as_it_was_learnt():
     tokenizer = world_tokenizer(world(0))
     end = frozenset({tokenizer.eos_token_id})

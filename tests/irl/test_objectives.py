@@ -37,6 +37,7 @@ def evidence_of(world: PromptedWorld) -> Evidence:
     return Evidence(catalogue, centred(world.returns, world.prompt), world.fold, 5, FITTING)
 
 
+@pytest.mark.slow
 def test_terms_that_are_charged_are_found_with_their_price():
     world = noise()
     found = world.plus(-3 * world.counts(*RUDE).sum(1)).found()

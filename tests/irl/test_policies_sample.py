@@ -164,6 +164,7 @@ def test_left_padding_and_shrinking_change_no_row(architecture: str):
         assert together == alone, token_budget
 
 
+@pytest.mark.slow
 def test_responses_that_enter_later_follow_the_policy():
     model = fakes.model("llama", N_PIECES)
     prompts: list[Ids] = [(1, 3, 4, 5), (1, 3), (4,)]

@@ -92,6 +92,7 @@ def series() -> list[Heard]:
     ]
 
 
+@pytest.mark.slow
 def test_a_term_that_was_found_anywhere_is_weighed_everywhere(series: list[Heard]):
     common = common_terms(series)
     assert set(common.terms) == set(PLANTED)
@@ -106,6 +107,7 @@ def test_a_term_that_was_found_anywhere_is_weighed_everywhere(series: list[Heard
             assert weight.n == 80
 
 
+@pytest.mark.slow
 def test_the_order_of_the_checkpoints_changes_no_weight(series: list[Heard]):
     common, turned = common_terms(series), common_terms(series[::-1])
     assert common == turned
