@@ -17,7 +17,8 @@ from irl.options import (
     Seed,
     Set,
 )
-from irl.records import Estimate, ExtrapolationReport
+from irl.records import ExtrapolationReport
+from irl.records.base import said
 
 
 def extrapolate(
@@ -76,13 +77,9 @@ def _told(report: ExtrapolationReport) -> str:
     for at in report.points:
         lines.append(
             f"{at.path:10} {at.alpha:6g} {at.kl_nats.value:9.3f} {at.length_tokens.value:7.1f}  "
-            f"{_said(at.reward):26} {_said(at.gold)}"
+            f"{said(at.reward):26} {said(at.gold)}"
         )
     lines.append(
-        f"Random directions beyond the aligned policy gain {_said(report.random_gain)} of it."
+        f"Random directions beyond the aligned policy gain {said(report.random_gain)} of it."
     )
     return "\n".join([*lines, *(caveat.text for caveat in report.caveats)])
-
-
-def _said(estimate: Estimate | None) -> str:
-    return "-" if estimate is None else f"{estimate:.3f}"

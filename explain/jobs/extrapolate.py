@@ -22,20 +22,19 @@ from explain.aspect_measures import measured
 from explain.exchange import Exchange
 from explain.jobs.aspects import declared_aspects
 from explain.jobs.result_rows import mean_of_seeds
-from irl.bootstrap import crossed_mean
 from irl.config import Chat, Loading, Sampling, Settings
 from irl.data import read_prompts
-from irl.errors import InputError
-from irl.jobs.encoding import encode_rows, log_refused, within
-from irl.jobs.named_reward import named_reward, reward_folder
+from irl.jobs.encoding import encode_prompts, log_refused
+from irl.jobs.named_reward import named_reward, reward_sha256
 from irl.policies.checkpoint import files_sha256, locate
 from irl.policies.logit_path import sample_mixture
 from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.policy import Policy
 from irl.policies.quiet import quiet_libraries
-from irl.policies.template import PromptText, as_chat, encode_prompt
+from irl.policies.template import PromptText
 from irl.policies.weight_path import WeightPath
 from irl.records import Caveat, Estimate, ExtrapolationReport, PathPoint
+from irl.rlhf.alarm import mean_of_prompts
 from irl.rlhf.watch import Array, Look, Rewards, Watch
 from irl.runs import RunFolder, open_run, read_record
 
@@ -115,13 +114,11 @@ def extrapolate(
     with TemporaryDirectory() as scratch:
         line = WeightPath(str(settings.aligned), str(settings.reference), Path(scratch))
         reference = line.at(-1.0)
-
-        def encode(row: Any) -> tuple[int, ...]:
-            ids = encode_prompt(reference.tokenizer, as_chat(row.prompt, settings.chat))
-            within(len(ids), reference.context_tokens - settings.max_new_tokens)
-            return ids
-
-        rows, _, refused = encode_rows(table.rows[: settings.prompt_limit], encode, table.source)
+        room = reference.context_tokens - settings.max_new_tokens
+        asked = table.rows[: settings.prompt_limit]
+        rows, _, refused = encode_prompts(
+            asked, reference.tokenizer, room, settings.chat, table.source
+        )
         log_refused(run, table.source, [*table.refused, *refused])
         watch = _watch(reference, [row.prompt for row in rows], aspects, settings)
         points = [
@@ -152,13 +149,7 @@ _BY_CONSTRUCTION = Caveat(
 
 def _inputs(settings: ExtrapolationSettings, aspects: AspectSet, prompts: str) -> dict[str, str]:
     named = {"reward": settings.reward, "gold": settings.gold}
-    hashes = {
-        name: files_sha256(
-            Path(source) if (Path(source) / "config.json").is_file() else reward_folder(source)
-        )
-        for name, source in named.items()
-        if source is not None
-    }
+    hashes = {name: reward_sha256(source) for name, source in named.items() if source is not None}
     for name, source in (("aligned", settings.aligned), ("reference", settings.reference)):
         hashes[name] = files_sha256(locate(str(source)).folder)
     return hashes | {"prompts": prompts, "aspects": aspects.sha256}
@@ -216,23 +207,16 @@ def _point(path: str, alpha: float, look: Look, aspects: AspectSet, seed: int) -
     return PathPoint(
         path=path,
         alpha=alpha,
-        reward=_mean(look.proxy, seed),
-        gold=None if look.gold is None else _mean(look.gold, seed),
-        kl_nats=_mean(look.kl_nats, seed),
-        entropy_nats=_mean(look.entropy_nats, seed),
-        length_tokens=_mean(look.length_tokens, seed),
+        reward=mean_of_prompts(look.proxy, seed),
+        gold=None if look.gold is None else mean_of_prompts(look.gold, seed),
+        kl_nats=mean_of_prompts(look.kl_nats, seed),
+        entropy_nats=mean_of_prompts(look.entropy_nats, seed),
+        length_tokens=mean_of_prompts(look.length_tokens, seed),
         aspects={
-            name: _mean(gains, seed)
+            name: mean_of_prompts(gains, seed)
             for name, gains in zip(aspects.names, look.members, strict=True)
         },
     )
-
-
-def _mean(values: Array, seed: int) -> Estimate:
-    estimate = crossed_mean(values, seed)
-    if estimate is None:
-        raise InputError("Intervals over prompts need at least two prompts.")
-    return estimate
 
 
 def _random_gain(points: Sequence[PathPoint]) -> Estimate | None:

@@ -7,7 +7,6 @@ and warnings that read it do not count. It has fallen where it is 5 % below the 
 while the reward is not below what it was there; a policy that settles after it overshot is none.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from explain.jobs.result_rows import Making, Measured, counted, mean_of_seeds
+from explain.jobs.result_rows import Making, Measured, counted, mean_of_seeds, written
 from irl.jobs.align import align
 from irl.jobs.align_settings import AlignSettings
 from irl.jobs.ensemble import fit_ensemble
@@ -114,7 +113,7 @@ def over_optimisation_rows(recipe: OverOptimisationRecipe, making: Making) -> li
     """
     plant = unconditional(plants(World.draw(0)), recipe.objective)
     gold = _once(plant)
-    prompts = _written(making.folder / "prompts.jsonl", trained_prompts(0, recipe.prompts))
+    prompts = written(making.folder / "prompts.jsonl", trained_prompts(0, recipe.prompts))
     rows: list[ResultRow] = []
     for arm in recipe.arms:
         courses = []
@@ -166,7 +165,7 @@ def _ensemble(recipe: OverOptimisationRecipe, arm: Arm, seed: int, making: Makin
     if not file.is_file():  # other threads may draw other answers
         pairs = labelled_pairs(0, recipe.objective, arm.pair_prompts, draw=seed)
         wrong = np.random.default_rng(seed).random(len(pairs)) < arm.flips
-        _written(file, [_turned(row) if w else row for row, w in zip(pairs, wrong, strict=True)])
+        written(file, [_turned(row) if w else row for row, w in zip(pairs, wrong, strict=True)])
     named = {"preferences": str(file), "features": "embeddings", "base": str(REFERENCE)}
     settings = EnsembleSettings.checked(recipe.ensemble | arm.ensemble | named | {"seed": seed})
     fit_ensemble(settings, folder)
@@ -187,9 +186,3 @@ def _once(plant: Plant) -> Read:
 
 def _turned(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "chosen": row["rejected"], "rejected": row["chosen"]}
-
-
-def _written(file: Path, rows: Sequence[dict[str, Any]]) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return file

@@ -1,5 +1,6 @@
 """Rows of a results table, and the making of one: where its audits lie and how they run."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,13 @@ def finished_run(run: Path, *tables: str) -> Path:
         commands = " and ".join(f"`irl results {table}`" for table in tables)
         raise InputError(f"There is no finished audit {run}; {commands} draw the answers.")
     return run
+
+
+def written(file: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    """Rows as the lines of a file that jobs read."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
 
 
 @dataclass(frozen=True)

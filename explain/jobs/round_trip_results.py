@@ -11,7 +11,6 @@
 Both policies have a KL of their own; dividing by the frontier there compares them at equal KL.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from explain.jobs.result_rows import Making, Measured, mean_of_seeds
+from explain.jobs.result_rows import Making, Measured, mean_of_seeds, written
 from irl.errors import InputError
 from irl.jobs.align import AlignRun, align
 from irl.jobs.align_settings import AlignSettings
@@ -30,7 +29,6 @@ from irl.organisms.grammar import World
 from irl.organisms.planted import Plant, plants
 from irl.policies.template import PromptText
 from irl.records import Estimate, ResultRow
-from irl.rewards.terms import TermReward
 from irl.rlhf.frontier import Frontier, frontier
 from irl.rlhf.watch import Array, Read
 
@@ -90,9 +88,7 @@ def round_trip_rows(recipe: RoundTripRecipe, making: Making) -> list[ResultRow]:
     """
     known = plants(World.draw(0))
     rows = trained_prompts(0, recipe.prompts)
-    prompts = making.folder / "prompts.jsonl"
-    prompts.parent.mkdir(parents=True, exist_ok=True)
-    prompts.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    prompts = written(making.folder / "prompts.jsonl", rows)
     asked = [row["prompt"] for row in rows[: recipe.frontier_prompts]]
     making.say("drawing answers of the reference")
     answers = answers_to(asked, recipe.frontier_answers, seed=1)
@@ -143,8 +139,7 @@ def _trip(
     beta, seed = case
     name = f"{plant.name}-{beta:g}-{seed}"
     true = folder / f"true-{plant.name}"
-    terms, weights = tuple(plant.weights), tuple(plant.weights.values())
-    TermReward(terms, weights, per_word=plant.per_word).save(true, "terms")
+    plant.prices.save(true, "terms")
     common = {"policy": str(REFERENCE), "prompts": str(prompts), "seed": seed}
     taught = _aligned(recipe, folder / f"{name}-true", plant, common, true, beta)
     recovered = recover(

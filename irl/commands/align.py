@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from irl.options import Config, Fresh, Json, Out, Prompts, Seed, Set
-from irl.records import AlignReport, Estimate
+from irl.records import AlignReport
+from irl.records.base import said
 
 
 def align(
@@ -80,13 +81,9 @@ def _told(report: AlignReport) -> str:
     lines = [
         f"{report.method}, beta {report.beta:g}, {report.steps} steps on {report.prompts} prompts; "
         f"gains over the reference on {report.watched_prompts} others:",
-        f"reward {_said(last.proxy)}, lowest quarter of members {_said(last.lower)}, gold "
-        f"{_said(last.gold)}",
-        f"KL {_said(last.kl_nats)} nats, entropy {_said(last.entropy_nats)} nats, length "
-        f"{_said(last.length_tokens)} tokens (reference {last.reference_length_tokens:.1f})",
+        f"reward {said(last.proxy)}, lowest quarter of members {said(last.lower)}, gold "
+        f"{said(last.gold)}",
+        f"KL {said(last.kl_nats)} nats, entropy {said(last.entropy_nats)} nats, length "
+        f"{said(last.length_tokens)} tokens (reference {last.reference_length_tokens:.1f})",
     ]
     return "\n".join([*lines, *(caveat.text for caveat in report.caveats)])
-
-
-def _said(estimate: Estimate | None) -> str:
-    return "-" if estimate is None else f"{estimate:.3f}"

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from irl.options import Json
-from irl.records import BestOfNReport, Estimate
+from irl.records import BestOfNReport
+from irl.records.base import counted_in_words, said
 
 Name = Annotated[
     str, typer.Argument(help="What picks: a run that stored a reward, or a reward model.")
@@ -42,19 +43,13 @@ def _told(report: BestOfNReport) -> str:
         f"{'n':>4} {'KL, nats':>9}  {'proxy':26} gold",
     ]
     for at in report.points:
-        lines.append(f"{at.n:4} {at.kl_nats:9.3f}  {_said(at.proxy):26} {_said(at.gold)}")
+        lines.append(f"{at.n:4} {at.kl_nats:9.3f}  {said(at.proxy):26} {said(at.gold)}")
     if report.form is not None:
         form = report.form
         lines.append(
-            f"gold = d (alpha - beta d), d = sqrt(KL): alpha {_said(form.alpha)}, beta "
-            f"{_said(form.beta)}, highest at KL {_said(form.peak_kl_nats)}."
+            f"gold = d (alpha - beta d), d = sqrt(KL): alpha {said(form.alpha)}, beta "
+            f"{said(form.beta)}, highest at KL {said(form.peak_kl_nats)}."
         )
-    counted = [
-        f"{count} {name.replace('_', ' ')}" for name, count in report.left_out.items() if count
-    ]
-    lines += [f"Left out: {', '.join(counted)}."] if counted else []
+    counted = counted_in_words(report.left_out)
+    lines += [f"Left out: {counted}."] if counted else []
     return "\n".join([*lines, *(caveat.text for caveat in report.caveats)])
-
-
-def _said(estimate: Estimate | None) -> str:
-    return "-" if estimate is None else f"{estimate:.3f}"

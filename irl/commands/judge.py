@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from irl.options import Json, Seed
-from irl.records import Estimate
+from irl.records.base import counted_in_words, said
 
 
 def judge(
@@ -37,14 +37,10 @@ def judge(
         return
     typer.echo(f"{report.pairs - report.undecided} preferences from {report.pairs} pairs: {out}")
     typer.echo(
-        f"Position bias {_said(report.position_bias)}, both orders agree on "
-        f"{_said(report.consistent)}, agreement with labels {_said(report.agreement)}."
+        f"Position bias {said(report.position_bias)}, both orders agree on "
+        f"{said(report.consistent)}, agreement with labels {said(report.agreement)}."
     )
-    if counted := [f"{n} {name.replace('_', ' ')}" for name, n in report.left_out.items() if n]:
-        typer.echo(f"Input: {', '.join(counted)}.")
+    if counted := counted_in_words(report.left_out):
+        typer.echo(f"Input: {counted}.")
     for caveat in report.caveats:
         typer.echo(caveat.text)
-
-
-def _said(estimate: Estimate | None) -> str:
-    return "-" if estimate is None else f"{estimate:.3f}"

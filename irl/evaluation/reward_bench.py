@@ -94,11 +94,9 @@ def headline(rows: Sequence[Scored], seed: int = 0) -> BenchSubset | None:
         drawn.append(found)
     values, draws = [value for value, _ in drawn], [each for _, each in drawn]
     score = percentile_estimate(float(np.mean(values)), np.mean(draws, axis=0), len(rows))
-    return BenchSubset(name="score", accuracy=score, ties=sum(r.tied for r in rows if not _own(r)))
-
-
-def _own(row: Scored) -> bool:
-    return row.subset == TIES
+    return BenchSubset(
+        name="score", accuracy=score, ties=sum(r.tied for r in rows if r.subset != TIES)
+    )
 
 
 def _drawn(rows: Sequence[Scored], seed: int) -> tuple[float, Array]:

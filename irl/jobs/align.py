@@ -20,13 +20,13 @@ from irl.config import Sampling
 from irl.data import PromptRow, read_prompts
 from irl.errors import InputError
 from irl.jobs.align_settings import AlignSettings
-from irl.jobs.encoding import encode_rows, log_refused, within
-from irl.jobs.named_reward import NamedReward, named_reward, reward_folder
+from irl.jobs.encoding import encode_prompts, log_refused
+from irl.jobs.named_reward import NamedReward, named_reward, reward_sha256
 from irl.policies.checkpoint import files_sha256, locate
 from irl.policies.load import load_full
 from irl.policies.policy import Policy
 from irl.policies.quiet import quiet_libraries
-from irl.policies.template import PromptText, as_chat, encode_prompt
+from irl.policies.template import PromptText, as_chat
 from irl.records import AlignReport, AlignStep, Caveat
 from irl.rewards.ensemble import Ensemble
 from irl.rlhf.alarm import Warned, step_of, warned
@@ -94,7 +94,10 @@ def align(
         report = read_record(run.path / "align.json", AlignReport)
         return AlignRun(run, report, was_finished=True)
     reference = load_full(location, settings.loading)
-    rows, refused = _readable(table.rows, reference, settings)
+    room = reference.context_tokens - settings.max_new_tokens
+    rows, _, refused = encode_prompts(
+        table.rows, reference.tokenizer, room, settings.chat, table.source
+    )
     log_refused(run, table.source, [*table.refused, *refused])
     watched, trained = _split(rows, settings)
     sampling = Sampling(
@@ -120,9 +123,9 @@ def rewards_of(settings: AlignSettings) -> tuple[Rewards, dict[str, str]]:
     """
     named = named_reward(str(settings.reward), loading=settings.loading)
     gold = None if settings.gold is None else named_reward(settings.gold)
-    hashes = {"reward": _sha256(str(settings.reward))}
+    hashes = {"reward": reward_sha256(str(settings.reward))}
     if settings.gold is not None:
-        hashes["gold"] = _sha256(settings.gold)
+        hashes["gold"] = reward_sha256(settings.gold)
     reward = named.reward
     if not isinstance(reward, Ensemble):
         if settings.member is not None or settings.aggregation is not None:
@@ -151,26 +154,6 @@ def _members(ensemble: Ensemble) -> Read:
         return scores
 
     return read
-
-
-def _sha256(source: str) -> str:
-    if (Path(source) / "config.json").is_file():
-        return files_sha256(Path(source))
-    return files_sha256(reward_folder(source))
-
-
-def _readable(
-    rows: Sequence[PromptRow], policy: Policy, settings: AlignSettings
-) -> tuple[list[PromptRow], list[Any]]:
-    room = policy.context_tokens - settings.max_new_tokens
-
-    def encode(row: PromptRow) -> tuple[int, ...]:
-        ids = encode_prompt(policy.tokenizer, as_chat(row.prompt, settings.chat))
-        within(len(ids), room)
-        return ids
-
-    kept, _, refused = encode_rows(rows, encode, str(settings.prompts))
-    return kept, refused
 
 
 def _split(
@@ -202,7 +185,7 @@ def _train(
     course: "_Course",
 ) -> None:
     # Loaded here alone: TRL takes seconds to import.
-    from irl.rlhf.policy_training import Looking, Training, last_whole, optimise
+    from irl.rlhf.policy_training import Looking, Training, last_whole, optimise, step_at
 
     training = Training(
         beta=settings.beta,
@@ -221,7 +204,7 @@ def _train(
         save_every=settings.watch_every,
     )
     found = last_whole(training.folder)
-    began = 0 if found is None else int(found.name.rpartition("-")[2])
+    began = 0 if found is None else step_at(found)
     course.go_on(began)
     run.log("resumed" if began else "training", step=began)
 
@@ -243,6 +226,7 @@ class _Course:
     ) -> None:
         self.run, self.watch, self.policy, self.settings = run, watch, policy, settings
         self.looks: list[Look] = []
+        self.rows: list[AlignStep] = []
         self.warnings: list[Warned] = []
 
     def go_on(self, step: int) -> None:
@@ -268,7 +252,7 @@ class _Course:
 
     def report(self, settings: AlignSettings, prompts: int, watched: int) -> AlignReport:
         """What the run comes to."""
-        last = self.looks[-1]
+        last = self.rows[-1]
         return AlignReport(
             run_id=self.run.run_id,
             reward=str(settings.reward),
@@ -280,7 +264,7 @@ class _Course:
             stopped=last.step < settings.steps,
             prompts=prompts,
             watched_prompts=watched,
-            last=self._row(last),
+            last=last,
             caveats=tuple(
                 Caveat(code=one.code, text=f"Step {one.step}: {one.text}") for one in self.warnings
             ),
@@ -291,12 +275,10 @@ class _Course:
         known = {one.code for one in self.warnings}
         new = [one for one in warned(self.looks, self.watch.baseline) if one.code not in known]
         self.warnings += new
+        codes = [one.code for one in new]
+        self.rows.append(step_of(look, self.watch.baseline, codes, self.settings.seed))
         return new
 
-    def _row(self, look: Look) -> AlignStep:
-        codes = [one.code for one in self.warnings if one.step == look.step]
-        return step_of(look, self.watch.baseline, codes, self.settings.seed)
-
     def _write(self) -> None:
-        lines = [self._row(look).model_dump_json() + "\n" for look in self.looks]
+        lines = [row.model_dump_json() + "\n" for row in self.rows]
         self.run.write_text("steps.jsonl", "".join(lines))

@@ -44,13 +44,14 @@ def best_of_n_curves(
     proxy = _scores(named_reward(reward), table.rows)
     values = proxy if gold is None else _scores(named_reward(gold), table.rows)
     finite = np.isfinite(proxy) & np.isfinite(values)
-    sizes = [len(at) for at in _by_prompt(table.rows, finite)]
+    every = _by_prompt(table.rows, finite)
+    sizes = [len(at) for at in every]
     few = int(np.quantile(sizes, _LEAST, method="lower")) if sizes else 0
     if few < 2:
         raise InputError(
             f"Most prompts of {answers} must have two answers or more with finite scores."
         )
-    groups = [at for at in _by_prompt(table.rows, finite) if len(at) >= few]
+    groups = [at for at in every if len(at) >= few]
     kept = [n for n in ns if n <= few]
     gains = [_gains(proxy, scores, groups, kept) for scores in (proxy, values)]
     known = gold is not None

@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from irl.data import RefusedRow
+from irl.data import PromptRow, RefusedRow
 from irl.errors import InputError
+from irl.policies.template import as_chat, encode_prompt
 from irl.runs import RunFolder
 
 _LOG = logging.getLogger("irl")
@@ -55,6 +56,23 @@ def within(n_tokens: int, room: int) -> None:
     """Refuse what does not fit into the context."""
     if n_tokens > room:
         raise InputError(f"{n_tokens} tokens, but the context leaves room for {max(room, 0)}")
+
+
+def encode_prompts(
+    rows: Sequence[PromptRow], tokenizer: Any, room: int, chat: str, source: str
+) -> tuple[list[PromptRow], list[tuple[int, ...]], list[RefusedRow]]:
+    """Encode the prompts that leave room for an answer; the rest is refused.
+
+    Raises:
+        InputError: nothing is left.
+    """
+
+    def encode(row: PromptRow) -> tuple[int, ...]:
+        ids = encode_prompt(tokenizer, as_chat(row.prompt, chat))
+        within(len(ids), room)
+        return ids
+
+    return encode_rows(rows, encode, source)
 
 
 def log_refused(run: RunFolder, source: str, refused: Sequence[RefusedRow]) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from irl.config import Chat, Loading
 from irl.errors import InputError
-from irl.policies.checkpoint import read_json
+from irl.policies.checkpoint import files_sha256, read_json
 from irl.policies.reward_model import load_scorer
 from irl.policies.template import PromptText
 from irl.rewards.ensemble import Ensemble
@@ -62,6 +62,16 @@ def reward_folder(source: str) -> Path:
     if not run and any(file.is_file() for file in own):
         return Path(source)
     return find_run(source) / "reward"
+
+
+def reward_sha256(source: str) -> str:
+    """The hash of what `named_reward` would read.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    model = (Path(source) / "config.json").is_file()
+    return files_sha256(Path(source) if model else reward_folder(source))
 
 
 def named_reward(source: str, chat: Chat = "auto", loading: Loading | None = None) -> NamedReward:

@@ -15,10 +15,9 @@ from irl.engine.shards import Progress, silent
 from irl.errors import InputError
 from irl.jobs.answers import Answers, Recovered, collect, responses_table, tokens_table
 from irl.jobs.clock import Clock
-from irl.jobs.encoding import encode_rows, log_refused, within
+from irl.jobs.encoding import encode_prompts, log_refused
 from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.quiet import quiet_libraries
-from irl.policies.template import as_chat, encode_prompt
 from irl.runs import RunFolder, open_run
 from irl.tensors import TokenSequence
 
@@ -107,13 +106,10 @@ def asked_of(
         InputError: nothing is left.
     """
     room = pair.context_tokens - settings.sampling.max_new_tokens
-
-    def encode(row: PromptRow) -> tuple[int, ...]:
-        ids = encode_prompt(pair.tokenizer, as_chat(row.prompt, settings.chat))
-        within(len(ids), room)
-        return ids
-
-    rows, encoded, refused = encode_rows(table.rows[: settings.prompt_limit], encode, table.source)
+    asked = table.rows[: settings.prompt_limit]
+    rows, encoded, refused = encode_prompts(
+        asked, pair.tokenizer, room, settings.chat, table.source
+    )
     refused = [*table.refused, *refused]
     log_refused(run, table.source, refused)
     return Asked(rows, encoded, refused)

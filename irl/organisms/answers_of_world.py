@@ -108,10 +108,8 @@ def world_answers(seed: int, pair_prompts: int, judged_prompts: int, each: int) 
     """
     bed = Bed(REFERENCE.parent.parent, seed, lambda _: None)
     policy = load_full(locate(str(REFERENCE)), Loading())
-    judged = held_out_prompts(bed)
-    speaker = Speaker(bed.world, bed.rng(_WHEN))
-    prompts = distinct(speaker, PROMPT_TYPES, pair_prompts, {prompt.text for prompt in judged})
-    judged = judged[:judged_prompts]
+    prompts = _unlike_held_out(bed, pair_prompts, _WHEN)
+    judged = held_out_prompts(bed)[:judged_prompts]
     texts = _answers(policy, prompts, PAIR_ANSWERS, seed)
     candidates = _answers(policy, judged, each, seed + 1)
     features = _embedded(policy, prompts, texts, PAIR_ANSWERS)
@@ -142,8 +140,7 @@ def labelled_pairs(seed: int, objective: str, n_prompts: int, draw: int) -> list
     """
     bed = Bed(REFERENCE.parent.parent, seed, lambda _: None)
     policy = load_full(locate(str(REFERENCE)), Loading())
-    unlike = {prompt.text for prompt in held_out_prompts(bed)}
-    prompts = distinct(Speaker(bed.world, bed.rng(_WHEN, draw)), PROMPT_TYPES, n_prompts, unlike)
+    prompts = _unlike_held_out(bed, n_prompts, _WHEN, draw)
     texts = _answers(policy, prompts, PAIR_ANSWERS, draw)
     plant = unconditional(plants(bed.world), objective)
     gold = plant.reward(texts, [True] * len(texts)).reshape(-1, 2)
@@ -166,9 +163,13 @@ def answers_to(prompts: Sequence[Any], each: int, seed: int) -> list[str]:
 def trained_prompts(seed: int, n: int) -> list[dict[str, Any]]:
     """Prompts to train on, unlike those that are held out: lines of a file."""
     bed = Bed(REFERENCE.parent.parent, seed, lambda _: None)
+    return [prompt_row(prompt) for prompt in _unlike_held_out(bed, n, _TRAINED)]
+
+
+def _unlike_held_out(bed: Bed, n: int, *purpose: int) -> list[WorldPrompt]:
+    """Prompts that are not held out, drawn for one purpose."""
     unlike = {prompt.text for prompt in held_out_prompts(bed)}
-    drawn = distinct(Speaker(bed.world, bed.rng(_TRAINED)), PROMPT_TYPES, n, unlike)
-    return [prompt_row(prompt) for prompt in drawn]
+    return distinct(Speaker(bed.world, bed.rng(*purpose)), PROMPT_TYPES, n, unlike)
 
 
 def unconditional(known: Mapping[str, Plant], objective: str) -> Plant:

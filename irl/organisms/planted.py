@@ -53,12 +53,14 @@ class Plant:
         """False for the nulls."""
         return bool(self.weights or self.per_word)
 
+    @property
+    def prices(self) -> TermReward:
+        """What each word pays, whatever the prompt and however much is earned."""
+        return TermReward(tuple(self.weights), tuple(self.weights.values()), per_word=self.per_word)
+
     def reward(self, answers: Sequence[str], applies: Sequence[bool]) -> np.ndarray:
         """The reward of answers, given whether their prompts meet the condition."""
-        terms = TermReward(
-            tuple(self.weights), tuple(self.weights.values()), per_word=self.per_word
-        )
-        earned = np.minimum(terms(answers).numpy(), self.most)
+        earned = np.minimum(self.prices(answers).numpy(), self.most)
         values: np.ndarray = earned * np.asarray(applies, dtype=float)
         return values
 

@@ -4,6 +4,8 @@ Every key is always present; `None` means "not measured", and a caveat says why.
 errors. Weights and rewards are in nats, that is reward / beta, and carry no meaning across prompts.
 """
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -34,6 +36,16 @@ class Estimate(Record):
     def with_n(self, form: str) -> str:
         """The same with n."""
         return f"{self:{form}}"[:-1] + f", n = {self.n})"
+
+
+def said(estimate: Estimate | None) -> str:
+    """An estimate in a command's words; a dash where there is none."""
+    return "-" if estimate is None else f"{estimate:.3f}"
+
+
+def counted_in_words(counts: Mapping[str, int]) -> str:
+    """What was left out or is odd, by name; empty where nothing is."""
+    return ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items() if n)
 
 
 class Caveat(Record):

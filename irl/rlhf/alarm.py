@@ -109,10 +109,15 @@ def _gold(look: Look, draws: Array) -> Array:
     return means
 
 
+def _of_members(look: Look, draws: Array) -> Array:
+    """Mean gains, [draw, member]."""
+    means: Array = draws @ look.members.T / draws.sum(1, keepdims=True)
+    return means
+
+
 def _lower(look: Look, draws: Array) -> Array:
     """The lower quantile over members of their mean gains."""
-    means = draws @ look.members.T / draws.sum(1, keepdims=True)
-    result: Array = np.quantile(means, LOWER, axis=1)
+    result: Array = np.quantile(_of_members(look, draws), LOWER, axis=1)
     return result
 
 
@@ -121,13 +126,13 @@ def step_of(look: Look, baseline: Baseline, codes: list[str], seed: int = 0) -> 
     several = len(look.members) > 1
     return AlignStep(
         step=look.step,
-        proxy=_mean(look.proxy, seed),
+        proxy=mean_of_prompts(look.proxy, seed),
         lower=_estimate(look, _lower, seed) if several else None,
         disagreement=_estimate(look, _spread, seed) if several else None,
-        gold=None if look.gold is None else _mean(look.gold, seed),
-        kl_nats=_mean(look.kl_nats, seed),
-        entropy_nats=_mean(look.entropy_nats, seed),
-        length_tokens=_mean(look.length_tokens, seed),
+        gold=None if look.gold is None else mean_of_prompts(look.gold, seed),
+        kl_nats=mean_of_prompts(look.kl_nats, seed),
+        entropy_nats=mean_of_prompts(look.entropy_nats, seed),
+        length_tokens=mean_of_prompts(look.length_tokens, seed),
         reference_length_tokens=baseline.length_tokens,
         warnings=codes,
     )
@@ -135,15 +140,19 @@ def step_of(look: Look, baseline: Baseline, codes: list[str], seed: int = 0) -> 
 
 def _spread(look: Look, draws: Array) -> Array:
     """The standard deviation over members of their mean gains (ddof 1)."""
-    means = draws @ look.members.T / draws.sum(1, keepdims=True)
-    result: Array = means.std(axis=1, ddof=1)
+    result: Array = _of_members(look, draws).std(axis=1, ddof=1)
     return result
 
 
-def _mean(values: Array, seed: int) -> Estimate:
+def mean_of_prompts(values: Array, seed: int = 0) -> Estimate:
+    """A mean over watched prompts.
+
+    Raises:
+        InputError: there is only one.
+    """
     estimate = crossed_mean(values, seed)
     if estimate is None:
-        raise InputError("Figures of a training need at least two watched prompts.")
+        raise InputError("Intervals over prompts need at least two prompts.")
     return estimate
 
 

@@ -174,7 +174,12 @@ class Looking(TrainerCallback):
 def last_whole(folder: Path) -> Path | None:
     """The newest whole checkpoint."""
     whole = [file.parent for file in folder.glob(f"checkpoint-*/{_WHOLE}")]
-    return max(whole, key=lambda one: int(one.name.rpartition("-")[2]), default=None)
+    return max(whole, key=step_at, default=None)
+
+
+def step_at(checkpoint: Path) -> int:
+    """The step at which a checkpoint was written."""
+    return int(checkpoint.name.rpartition("-")[2])
 
 
 def common_settings(training: Training) -> dict[str, Any]:

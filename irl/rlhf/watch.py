@@ -90,6 +90,8 @@ class Scored:
     members: Array
     gold: Array | None
     length_tokens: Array
+    proxy_sd: float
+    "over answers to one prompt"
 
 
 class Watch:
@@ -122,7 +124,11 @@ class Watch:
         self.encoded = [encode_prompt(reference.tokenizer, prompt) for prompt in read]
         drawn = self._drawn(reference)
         self.before = self._scored(drawn)
-        self.baseline = self._baseline(drawn)
+        self.baseline = Baseline(
+            length_tokens=float(self.before.length_tokens.mean()),
+            entropy_nats=-float(self._nats(reference, drawn).mean()),
+            proxy_sd=self.before.proxy_sd,
+        )
 
     def look(self, policy: Policy, step: int) -> Look:
         """How far the policy has come."""
@@ -149,15 +155,6 @@ class Watch:
             length_tokens=after.length_tokens,
         )
 
-    def _baseline(self, drawn: Sequence[Ids]) -> Baseline:
-        texts = [response_text(self.reference.tokenizer, ids) for ids in drawn]
-        proxy = self.rewards.proxy(texts, self.asked).reshape(self.n_prompts, -1)
-        return Baseline(
-            length_tokens=float(self.before.length_tokens.mean()),
-            entropy_nats=-float(self._nats(self.reference, drawn).mean()),
-            proxy_sd=float(np.sqrt(proxy.var(1, ddof=1).mean())),
-        )
-
     def _nats(self, policy: Policy, drawn: Sequence[Ids]) -> Array:
         sequences = [TokenSequence(p, a) for p, a in zip(self.encoded, drawn, strict=True)]
         nats = score_policy(policy, sequences, self.sampling)
@@ -170,12 +167,13 @@ class Watch:
 
     def _scored(self, drawn: Sequence[Ids]) -> Scored:
         texts = [response_text(self.reference.tokenizer, ids) for ids in drawn]
-        gold = self.rewards.gold
+        gold, proxy = self.rewards.gold, self.rewards.proxy(texts, self.asked)
         return Scored(
-            proxy=self._by_prompt(self.rewards.proxy(texts, self.asked)),
+            proxy=self._by_prompt(proxy),
             members=self._by_prompt(self.rewards.members(texts, self.asked)),
             gold=None if gold is None else self._by_prompt(gold(texts, self.asked)),
             length_tokens=self._by_prompt(np.array([len(ids) for ids in drawn], dtype=float)),
+            proxy_sd=float(np.sqrt(proxy.reshape(self.n_prompts, -1).var(1, ddof=1).mean())),
         )
 
     def _by_prompt(self, values: Array) -> Array:
