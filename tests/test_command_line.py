@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -821,10 +821,10 @@ LONGER = (
 
 
 def interrupted(command: str, signal_number: int, inputs: Inputs, folder: Path) -> Done:
-    """Start a command, and send it a signal when its first shard is there."""
+    """Start a command, and send it a signal when its first shard is finished."""
     process = started(command, *inputs.arguments(out="run"), *LONGER, folder=folder)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not list((folder / "run" / "parts").glob("*.parquet")):
+    while not finished_shards(folder / "run" / "parts"):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -832,9 +832,23 @@ def interrupted(command: str, signal_number: int, inputs: Inputs, folder: Path) 
     return ended(process)
 
 
-def file_states(folder: Path) -> dict[Path, tuple[int, int]]:
+def finished_shards(folder: Path) -> list[Path]:
+    """Files with a line in their manifest; a signal may fall between a file and its line."""
+    lines = [
+        (manifest.stem, line)
+        for manifest in folder.glob("*.jsonl")
+        for line in manifest.read_text(encoding="utf-8").splitlines(keepends=True)
+    ]
+    return [
+        folder / f"{name}-{json.loads(line)['part']:05d}.parquet"
+        for name, line in lines
+        if line.endswith("\n")
+    ]
+
+
+def file_states(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
     found = {}
-    for file in folder.glob("*.parquet"):
+    for file in files:
         try:
             found[file] = (file.stat().st_ino, file.stat().st_mtime_ns)
         except FileNotFoundError:  # removed meanwhile: the run has ended
@@ -846,12 +860,12 @@ def assert_continues(command: str, inputs: Inputs, folder: Path) -> None:
     """The same command ends with the responses of an undisturbed run, and reuses whole files."""
     run = folder / "run"
     assert not (run / "manifest.json").exists()
-    kept = file_states(run / "parts")
+    kept = file_states(finished_shards(run / "parts"))
     assert kept
     process = started(command, *inputs.arguments(out="run"), *LONGER, folder=folder)
     while process.poll() is None:
-        now = file_states(run / "parts")
-        assert all(now[file] == state for file, state in kept.items() if file in now)
+        now = file_states(kept)
+        assert all(kept[file] == state for file, state in now.items())
         time.sleep(0.01)
     assert ended(process).code == 0
     assert not (run / "parts").exists()
