@@ -4,9 +4,10 @@ docs/recipes/NAME.yaml says with its key `kind` what the table is about: a `pair
 `organisms` with a known truth, the `nulls` that calibrate the verdict, the recovery `methods` on
 organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), the `coverage` of
 posteriors, the `readability` of log-ratios, `probes`, `ensembles`, `over-optimisation`, the
-`round-trip` of recovered rewards, rewards that others `published`, the `replication` of their
-experiment, the `localisation` of what pays by maps of words, or the `gaps` of gradient
-attributions. Every row of docs/results/NAME.json is one measurement.
+`round-trip` of recovered rewards, the `distillation` of an advantage into a student, rewards that
+others `published`, the `replication` of their experiment, the `localisation` of what pays by maps
+of words, or the `gaps` of gradient attributions. Every row of docs/results/NAME.json is one
+measurement.
 """
 
 import logging
@@ -21,6 +22,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from explain.jobs.alarm_results import AlarmsRecipe, alarm_rows
 from explain.jobs.coverage_results import CoverageRecipe, coverage_rows
+from explain.jobs.distillation_results import DistillationRecipe, distillation_rows
 from explain.jobs.ensemble_results import EnsemblesRecipe, ensemble_rows
 from explain.jobs.gap_results import GapsRecipe, gap_rows
 from explain.jobs.localisation_results import LocalisationRecipe, localisation_rows
@@ -66,6 +68,7 @@ Recipe = (
     | EnsemblesRecipe
     | OverOptimisationRecipe
     | RoundTripRecipe
+    | DistillationRecipe
 )
 _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = MappingProxyType(
     {
@@ -86,6 +89,7 @@ _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = Mappi
         EnsemblesRecipe: ensemble_rows,
         OverOptimisationRecipe: over_optimisation_rows,
         RoundTripRecipe: round_trip_rows,
+        DistillationRecipe: distillation_rows,
     }
 )
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])

@@ -1,6 +1,6 @@
 """Answers of the language world's reference, with its own embeddings and with planted rewards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,6 +182,15 @@ def unconditional(known: Mapping[str, Plant], objective: str) -> Plant:
     if plant is None or plant.condition is not None:
         raise InputError(f"There is no objective {objective} that every prompt meets.")
     return plant
+
+
+def planted_gold(plant: Plant) -> Callable[[Sequence[str], Sequence[Any]], NDArray[np.float64]]:
+    """What the objective pays for answers, whatever their prompts."""
+
+    def planted(texts: Sequence[str], _: Sequence[Any]) -> NDArray[np.float64]:
+        return np.asarray(plant.reward(texts, [True] * len(texts)), dtype=np.float64)
+
+    return planted
 
 
 def _answers(policy: Policy, prompts: Sequence[WorldPrompt], each: int, seed: int) -> list[str]:

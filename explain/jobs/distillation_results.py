@@ -1,0 +1,291 @@
+"""Rows about students: what does a small policy gain from an aligned one, and at what KL?
+
+For every seed, the language world's reference is aligned with a planted reward (the teacher), and a
+smaller policy that imitates the reference (the start) learns from it in several ways: from its
+answers (SFT), from its probabilities there (KD), and from the recovered advantage alone, with
+nothing of the teacher's taste but ln aligned / reference. If the recovered reward is what the
+alignment taught, the last is enough.
+
+Students stand on their own plane: gold gained over the start, KL from the start, and the most gold
+that any policy has at that KL, by reweighting answers of the start. The teacher stands on the
+reference's. Shares of these frontiers compare at equal KL.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from explain.jobs.result_rows import Making, Measured, mean_of_seeds, written
+from irl.config import Loading, Sampling
+from irl.engine.local import draw_answers
+from irl.errors import InputError
+from irl.jobs.align import align
+from irl.jobs.align_settings import AlignSettings
+from irl.organisms.answers_of_world import (
+    REFERENCE,
+    answers_to,
+    planted_gold,
+    trained_prompts,
+    unconditional,
+)
+from irl.organisms.grammar import World
+from irl.organisms.language import Fitting, chat_text, fit_language_model, save_rounded
+from irl.organisms.planted import Plant, plants
+from irl.policies.checkpoint import locate
+from irl.policies.load import load_full
+from irl.policies.pieces import response_text
+from irl.policies.policy import Policy
+from irl.policies.sample import Ids
+from irl.policies.template import encode_prompt
+from irl.records import ResultRow
+from irl.rlhf.distillation import (
+    Lesson,
+    Schedule,
+    from_advantage,
+    from_answers,
+    from_probabilities,
+    learn,
+)
+from irl.rlhf.frontier import Frontier, frontier
+from irl.rlhf.watch import Rewards, Watch
+from irl.tensors import TokenSequence
+
+TEACHER, SFT = "teacher", "SFT on its answers"
+_TOO_FAR = "the KL is beyond what reweighted answers of the start tell"
+
+
+class DistillationRecipe(BaseModel):
+    """Who teaches whom."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["distillation"]
+    objectives: tuple[str, ...]
+    "of the language world of seed 0, without a condition"
+    seeds: tuple[int, ...]
+    prompts: int
+    "to train on, the teacher and the students"
+    align: dict[str, Any]
+    "settings of the teacher's `irl align`"
+    student: dict[str, Any]
+    "sizes of the student, as LlamaConfig names them"
+    imitated_answers: int
+    "of the reference to each prompt, which make the start"
+    taught_answers: int
+    "of the teacher to each prompt, for SFT and KD"
+    learning: dict[str, Any]
+    "steps, batch and learning_rate of the students"
+    strengths: tuple[float, ...]
+    "of the advantage"
+    watched_prompts: int
+    "which nobody trains on"
+    watched_answers: int
+    frontier_answers: int
+    max_new_tokens: int
+
+
+@dataclass(frozen=True)
+class _End:
+    """Where a policy ended: gold over what it started from, KL to it, its share of the frontier."""
+
+    gain: float
+    kl_nats: float
+    share: float | None
+
+
+def distillation_rows(recipe: DistillationRecipe, making: Making) -> list[ResultRow]:
+    """Every student of every teacher; what was trained is reused.
+
+    Raises:
+        InputError: there is no such objective.
+    """
+    known = plants(World.draw(0))
+    school = _School(recipe, making)
+    found: list[ResultRow] = []
+    for objective in recipe.objectives:
+        plant = unconditional(known, objective)
+        ends: dict[str, list[_End]] = {}
+        for seed in recipe.seeds:
+            making.say(f"{objective}: seed {seed}")
+            for method, end in _class_of(school, plant, seed).items():
+                ends.setdefault(method, []).append(end)
+        found += _rows_of(Measured(objective, list(recipe.seeds)), ends)
+    return found
+
+
+def _rows_of(of: Measured, ends: Mapping[str, Sequence[_End]]) -> Iterator[ResultRow]:
+    for method, each in ends.items():
+        gains = mean_of_seeds([end.gain for end in each])
+        yield of.row(method, "gold gain", "units of the reward", gains)
+        yield of.row(method, "KL", "nats", mean_of_seeds([end.kl_nats for end in each]))
+        shares = [end.share for end in each if end.share is not None]
+        told = mean_of_seeds(shares) if shares else None
+        yield of.row(method, "of the frontier at its KL", "share", told, _TOO_FAR)
+        pairs = [
+            end.share - other.share
+            for end, other in zip(each, ends[SFT], strict=True)
+            if end.share is not None and other.share is not None
+        ]
+        if method not in (TEACHER, SFT):
+            more = mean_of_seeds(pairs) if pairs else None
+            yield of.row(method, "more of the frontier than SFT", "share", more, _TOO_FAR)
+
+
+@dataclass(frozen=True)
+class _School:
+    """What all objectives share: prompts, the reference, and the student at its start."""
+
+    recipe: DistillationRecipe
+    making: Making
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """Prompts, the watched ones last."""
+        return trained_prompts(0, self.recipe.prompts + self.recipe.watched_prompts)
+
+    @cached_property
+    def reference(self) -> Policy:
+        """The teacher's."""
+        return load_full(locate(str(REFERENCE)), Loading())
+
+    @property
+    def asked(self) -> list[Any]:
+        """Prompts to train on."""
+        return [row["prompt"] for row in self.rows[: self.recipe.prompts]]
+
+    @property
+    def watched(self) -> list[Any]:
+        """Prompts that nobody trains on."""
+        return [row["prompt"] for row in self.rows[self.recipe.prompts :]]
+
+    def start(self) -> Policy:
+        """A new copy of the student before its lessons."""
+        folder = self.making.folder / "start"
+        if not (folder / "config.json").is_file():
+            self._imitate(folder)
+        return load_full(locate(str(folder)), Loading())
+
+    def encoded(self, prompts: Sequence[Any], each: int = 1) -> list[Ids]:
+        """As all of them read prompts."""
+        ids = [encode_prompt(self.reference.tokenizer, prompt) for prompt in prompts]
+        return [one for one in ids for _ in range(each)]
+
+    def answers(self, policy: Policy, prompts: Sequence[Ids], seed: int) -> list[Ids]:
+        """One to each."""
+        sampling = Sampling(max_new_tokens=self.recipe.max_new_tokens)
+        generator = torch.Generator().manual_seed(seed)
+        return draw_answers(policy, prompts, generator, policy.eos_ids, sampling)
+
+    def plane(self, policy: Policy, plant: Plant) -> "_Plane":
+        """Gold and KL beside a policy."""
+        each = self.recipe.frontier_answers
+        drawn = self.answers(policy, self.encoded(self.watched, each), seed=1)
+        texts = [response_text(policy.tokenizer, ids) for ids in drawn]
+        gold = planted_gold(plant)(texts, []).reshape(-1, each)
+        sampling = Sampling(
+            responses_per_prompt=self.recipe.watched_answers,
+            max_new_tokens=self.recipe.max_new_tokens,
+        )
+        return _Plane(policy, self.watched, plant, sampling, frontier(list(gold)))
+
+    def _imitate(self, folder: Path) -> None:
+        self.making.say("the start imitates the reference")
+        each = self.recipe.imitated_answers
+        prompts = [prompt for prompt in self.asked for _ in range(each)]
+        said = answers_to(prompts, 1, seed=2)
+        texts = [
+            chat_text(prompt[0]["content"], answer)
+            for prompt, answer in zip(prompts, said, strict=True)
+        ]
+        tokenizer = self.reference.tokenizer
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=len(tokenizer),
+                tie_word_embeddings=True,
+                pad_token_id=tokenizer.pad_token_id,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                **self.recipe.student,
+            )
+        )
+        fit_language_model(model, tokenizer, texts, Fitting(2.0, 0, folder.with_name("scratch")))
+        save_rounded(model, tokenizer, folder)
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """Gold and KL of policies beside what they started from."""
+
+    start: Policy
+    prompts: Sequence[Any]
+    plant: Plant
+    sampling: Sampling
+    bound: Frontier
+
+    def end(self, policy: Policy, seed: int) -> _End:
+        """Where a policy lies."""
+        gold = planted_gold(self.plant)
+        rewards = Rewards(gold, lambda texts, prompts: gold(texts, prompts)[None])
+        watch = Watch(self.start, self.prompts, rewards, self.sampling, seed)
+        look = watch.look(policy, step=0)
+        gain, kl = float(look.proxy.mean()), float(look.kl_nats.mean())
+        try:
+            share = gain / self.bound.at(max(kl, 0.0))
+        except InputError:
+            share = None
+        return _End(gain, kl, share)
+
+
+def _class_of(school: _School, plant: Plant, seed: int) -> dict[str, _End]:
+    """A teacher and its students."""
+    recipe, folder = school.recipe, school.making.folder
+    aligned = load_full(locate(str(_teacher(school, plant, seed))), Loading())
+    prompts = school.encoded(school.asked, recipe.taught_answers)
+    said = school.answers(aligned, prompts, seed)
+    taught = [TokenSequence(p, a) for p, a in zip(prompts, said, strict=True)]
+    schedule = Schedule(seed=seed, max_new_tokens=recipe.max_new_tokens, **recipe.learning)
+    start, asked = school.start(), school.encoded(school.asked)
+    lessons: dict[str, Callable[[], Lesson]] = {
+        SFT: lambda: from_answers(taught, schedule),
+        "KD on its answers": lambda: from_probabilities(aligned, taught, schedule),
+    }
+    for strength in recipe.strengths:
+        for name, reference in (("", school.reference), (", without the reference", None)):
+            lessons[f"advantage, strength {strength:g}{name}"] = partial(
+                from_advantage, start, aligned, reference, asked, strength, schedule
+            )
+    ends = {TEACHER: school.plane(school.reference, plant).end(aligned, seed)}
+    plane = school.plane(start, plant)
+    for method, lesson in lessons.items():
+        place = folder / f"{plant.name}-{seed}" / method.replace(" ", "-").replace(",", "")
+        ends[method] = plane.end(_student(school, place, lesson, schedule), seed)
+    return ends
+
+
+def _student(
+    school: _School, place: Path, lesson: Callable[[], Lesson], schedule: Schedule
+) -> Policy:
+    if not (place / "config.json").is_file():
+        school.making.say(place.name)
+        student = school.start()
+        learn(student, lesson(), schedule)
+        save_rounded(student.model, student.tokenizer, place)
+    return load_full(locate(str(place)), Loading())
+
+
+def _teacher(school: _School, plant: Plant, seed: int) -> Path:
+    folder = school.making.folder
+    true = folder / f"true-{plant.name}"
+    plant.prices.save(true, "terms")
+    trained = school.rows[: school.recipe.prompts]
+    prompts = written(folder / "prompts.jsonl", trained)
+    named = {"reward": str(true), "policy": str(REFERENCE), "prompts": str(prompts), "seed": seed}
+    settings = AlignSettings.checked(school.recipe.align | named)
+    return align(settings, folder / f"teacher-{plant.name}-{seed}").policy
