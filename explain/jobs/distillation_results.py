@@ -24,7 +24,6 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from explain.jobs.result_rows import Making, Measured, mean_of_seeds, written
 from irl.config import Loading, Sampling
 from irl.engine.local import draw_answers
-from irl.errors import InputError
 from irl.jobs.align import align
 from irl.jobs.align_settings import AlignSettings
 from irl.organisms.answers_of_world import (
@@ -236,11 +235,7 @@ class _Plane:
         watch = Watch(self.start, self.prompts, rewards, self.sampling, seed)
         look = watch.look(policy, step=0)
         gain, kl = float(look.proxy.mean()), float(look.kl_nats.mean())
-        try:
-            share = gain / self.bound.at(max(kl, 0.0))
-        except InputError:
-            share = None
-        return _End(gain, kl, share)
+        return _End(gain, kl, self.bound.share(gain, kl))
 
 
 def _class_of(school: _School, plant: Plant, seed: int) -> dict[str, _End]:

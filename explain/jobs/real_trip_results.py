@@ -232,10 +232,6 @@ def _difference(of: Measured, method: str, metric: str, gains: Array) -> Iterato
 
 
 def _of_frontier(look: Look, bound: Frontier, prompts: int) -> float | None:
-    def first(values: Array) -> float:
-        return float(values[:prompts].mean())
-
-    try:
-        return first(look.proxy) / bound.at(max(first(look.kl_nats), 0.0))
-    except InputError:
-        return None
+    """Of the first prompts, which the frontier was drawn for."""
+    gain, kl = (float(values[:prompts].mean()) for values in (look.proxy, look.kl_nats))
+    return bound.share(gain, kl)

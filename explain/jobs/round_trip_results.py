@@ -24,7 +24,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from explain.jobs.real_trip_results import RealTrip, real_trip_rows
 from explain.jobs.result_rows import Making, Measured, mean_of_seeds, written
-from irl.errors import InputError
 from irl.jobs.align import AlignRun, align
 from irl.jobs.align_settings import AlignSettings
 from irl.jobs.any_recovery import recover
@@ -106,15 +105,12 @@ class _Trip:
 
     def share(self, end: _End) -> float | None:
         """Of the frontier at its KL; None where the answers do not tell it."""
-        try:
-            return end.gain / self.bound.at(end.kl_nats)
-        except InputError:
-            return None
+        return self.bound.share(end.gain, end.kl_nats)
 
     def kept(self, number: int) -> float | None:
         """Of the taught policy's share, by the policy of a round."""
         taught, back = self.share(self.taught), self.share(self.rounds[number].end)
-        return None if taught is None or back is None else back / taught
+        return None if not taught or back is None else back / taught
 
 
 def round_trip_rows(recipe: RoundTripRecipe, making: Making) -> list[ResultRow]:

@@ -47,6 +47,17 @@ class Frontier:
             )
         return float(np.interp(kl_nats, self.kl_nats, self.gain))
 
+    def share(self, gain: float, kl_nats: float) -> float | None:
+        """What a policy gains, over the highest gain at its KL: compares policies at equal KL.
+
+        None where the answers do not reach so far, or the policy has no KL to speak of.
+        """
+        try:
+            highest = self.at(kl_nats)
+        except InputError:
+            return None
+        return gain / highest if highest > 0 else None
+
 
 def frontier(reward: Sequence[Array]) -> Frontier:
     """The frontier from the reference's answers.

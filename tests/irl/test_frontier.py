@@ -53,3 +53,10 @@ def test_what_the_answers_do_not_tell_is_refused():
         frontier([np.ones(4)])
     with pytest.raises(InputError, match="draw more"):
         frontier([np.array([0.0, 1.0])]).at(1.0)
+
+
+def test_the_share_is_told_only_where_the_answers_reach():
+    bound = frontier([np.random.default_rng(0).normal(size=4000)])
+    assert bound.share(bound.at(1.0) / 2, 1.0) == pytest.approx(0.5)
+    for kl in (-0.1, 0.0, 50.0):
+        assert bound.share(1.0, kl) is None
