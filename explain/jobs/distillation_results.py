@@ -4,7 +4,8 @@ For every seed, the language world's reference is aligned with a planted reward 
 smaller policy that imitates the reference (the start) learns from it in several ways: from its
 answers (SFT), from its probabilities there (KD), and from the recovered advantage alone, with
 nothing of the teacher's taste but ln aligned / reference. If the recovered reward is what the
-alignment taught, the last is enough.
+alignment taught, the last is enough. One student has no teacher: SFT on the better of two answers
+of the reference, as the planted reward has it.
 
 Students stand on their own plane: gold gained over the start, KL from the start, and the most gold
 that any policy has at that KL, by reweighting answers of the start. The teacher stands on the
@@ -13,7 +14,7 @@ reference's. Shares of these frontiers compare at equal KL.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +30,7 @@ from irl.jobs.align_settings import AlignSettings
 from irl.organisms.answers_of_world import (
     REFERENCE,
     answers_to,
+    labelled_pairs,
     planted_gold,
     trained_prompts,
     unconditional,
@@ -41,7 +43,7 @@ from irl.policies.load import load_full
 from irl.policies.pieces import response_text
 from irl.policies.policy import Policy
 from irl.policies.sample import Ids
-from irl.policies.template import encode_prompt
+from irl.policies.template import encode_prompt, encode_response
 from irl.records import ResultRow
 from irl.rlhf.distillation import (
     Lesson,
@@ -55,8 +57,25 @@ from irl.rlhf.frontier import Frontier, frontier
 from irl.rlhf.watch import Rewards, Watch
 from irl.tensors import TokenSequence
 
-TEACHER, SFT = "teacher", "SFT on its answers"
+TEACHER = "teacher"
+SFT, PREFERRED = "SFT on its answers", "SFT on the better of two answers"
 _TOO_FAR = "the KL is beyond what reweighted answers of the start tell"
+
+
+class Advantage(BaseModel):
+    """What is learnt of the teacher beyond what it says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strength: float
+    over_reference: bool = True
+    "or the teacher's log-probabilities alone, which pay what the reference liked too"
+
+    @property
+    def name(self) -> str:
+        """As the table has it."""
+        over = "" if self.over_reference else ", without the reference"
+        return f"advantage, strength {self.strength:g}{over}"
 
 
 class DistillationRecipe(BaseModel):
@@ -77,11 +96,10 @@ class DistillationRecipe(BaseModel):
     imitated_answers: int
     "of the reference to each prompt, which make the start"
     taught_answers: int
-    "of the teacher to each prompt, for SFT and KD"
+    "of the teacher to each prompt, for SFT and KD; the better of two are as many"
     learning: dict[str, Any]
     "steps, batch and learning_rate of the students"
-    strengths: tuple[float, ...]
-    "of the advantage"
+    advantages: tuple[Advantage, ...]
     watched_prompts: int
     "which nobody trains on"
     watched_answers: int
@@ -126,14 +144,20 @@ def _rows_of(of: Measured, ends: Mapping[str, Sequence[_End]]) -> Iterator[Resul
         shares = [end.share for end in each if end.share is not None]
         told = mean_of_seeds(shares) if shares else None
         yield of.row(method, "of the frontier at its KL", "share", told, _TOO_FAR)
-        pairs = [
-            end.share - other.share
-            for end, other in zip(each, ends[SFT], strict=True)
-            if end.share is not None and other.share is not None
-        ]
-        if method not in (TEACHER, SFT):
-            more = mean_of_seeds(pairs) if pairs else None
-            yield of.row(method, "more of the frontier than SFT", "share", more, _TOO_FAR)
+        if method.startswith("advantage"):
+            yield from (_beside(of, method, each, other, ends[other]) for other in (SFT, PREFERRED))
+
+
+def _beside(
+    of: Measured, method: str, ends: Sequence[_End], other: str, others: Sequence[_End]
+) -> ResultRow:
+    more = [
+        end.share - that.share
+        for end, that in zip(ends, others, strict=True)
+        if end.share is not None and that.share is not None
+    ]
+    told = mean_of_seeds(more) if more else None
+    return of.row(method, f"more of the frontier than {other}", "share", told, _TOO_FAR)
 
 
 @dataclass(frozen=True)
@@ -181,17 +205,31 @@ class _School:
         generator = torch.Generator().manual_seed(seed)
         return draw_answers(policy, prompts, generator, policy.eos_ids, sampling)
 
-    def plane(self, policy: Policy, plant: Plant) -> "_Plane":
+    def taught(self, aligned: Policy, seed: int) -> list[TokenSequence]:
+        """The teacher's answers."""
+        prompts = self.encoded(self.asked, self.recipe.taught_answers)
+        said = self.answers(aligned, prompts, seed)
+        return [TokenSequence(p, a) for p, a in zip(prompts, said, strict=True)]
+
+    def preferred(self, plant: Plant, seed: int) -> list[TokenSequence]:
+        """The better answers of labelled pairs, two pairs to a prompt."""
+        n = self.recipe.prompts * self.recipe.taught_answers // 2
+        rows = labelled_pairs(0, plant.name, n, draw=seed)
+        tokenizer, ends = self.reference.tokenizer, self.reference.eos_ids
+        return [encode_response(tokenizer, row["prompt"], row["chosen"], ends) for row in rows]
+
+    def plane(self, start: Policy, plant: Plant, seed: int) -> "_Plane":
         """Gold and KL beside a policy."""
-        each = self.recipe.frontier_answers
-        drawn = self.answers(policy, self.encoded(self.watched, each), seed=1)
-        texts = [response_text(policy.tokenizer, ids) for ids in drawn]
-        gold = planted_gold(plant)(texts, []).reshape(-1, each)
+        gold, each = planted_gold(plant), self.recipe.frontier_answers
+        drawn = self.answers(start, self.encoded(self.watched, each), seed=1)
+        texts = [response_text(start.tokenizer, ids) for ids in drawn]
+        bound = frontier(list(gold(texts, []).reshape(-1, each)))
         sampling = Sampling(
             responses_per_prompt=self.recipe.watched_answers,
             max_new_tokens=self.recipe.max_new_tokens,
         )
-        return _Plane(policy, self.watched, plant, sampling, frontier(list(gold)))
+        rewards = Rewards(gold, lambda texts, prompts: gold(texts, prompts)[None])
+        return _Plane(Watch(start, self.watched, rewards, sampling, seed), bound)
 
     def _imitate(self, folder: Path) -> None:
         self.making.say("the start imitates the reference")
@@ -222,18 +260,12 @@ class _School:
 class _Plane:
     """Gold and KL of policies beside what they started from."""
 
-    start: Policy
-    prompts: Sequence[Any]
-    plant: Plant
-    sampling: Sampling
+    watch: Watch
     bound: Frontier
 
-    def end(self, policy: Policy, seed: int) -> _End:
+    def end(self, policy: Policy) -> _End:
         """Where a policy lies."""
-        gold = planted_gold(self.plant)
-        rewards = Rewards(gold, lambda texts, prompts: gold(texts, prompts)[None])
-        watch = Watch(self.start, self.prompts, rewards, self.sampling, seed)
-        look = watch.look(policy, step=0)
+        look = self.watch.look(policy, step=0)
         gain, kl = float(look.proxy.mean()), float(look.kl_nats.mean())
         return _End(gain, kl, self.bound.share(gain, kl))
 
@@ -242,25 +274,24 @@ def _class_of(school: _School, plant: Plant, seed: int) -> dict[str, _End]:
     """A teacher and its students."""
     recipe, folder = school.recipe, school.making.folder
     aligned = load_full(locate(str(_teacher(school, plant, seed))), Loading())
-    prompts = school.encoded(school.asked, recipe.taught_answers)
-    said = school.answers(aligned, prompts, seed)
-    taught = [TokenSequence(p, a) for p, a in zip(prompts, said, strict=True)]
+    taught = cache(partial(school.taught, aligned, seed))
     schedule = Schedule(seed=seed, max_new_tokens=recipe.max_new_tokens, **recipe.learning)
     start, asked = school.start(), school.encoded(school.asked)
     lessons: dict[str, Callable[[], Lesson]] = {
-        SFT: lambda: from_answers(taught, schedule),
-        "KD on its answers": lambda: from_probabilities(aligned, taught, schedule),
+        SFT: lambda: from_answers(taught(), schedule),
+        "KD on its answers": lambda: from_probabilities(aligned, taught(), schedule),
+        PREFERRED: lambda: from_answers(school.preferred(plant, seed), schedule),
     }
-    for strength in recipe.strengths:
-        for name, reference in (("", school.reference), (", without the reference", None)):
-            lessons[f"advantage, strength {strength:g}{name}"] = partial(
-                from_advantage, start, aligned, reference, asked, strength, schedule
-            )
-    ends = {TEACHER: school.plane(school.reference, plant).end(aligned, seed)}
-    plane = school.plane(start, plant)
+    for one in recipe.advantages:
+        over = school.reference if one.over_reference else None
+        lessons[one.name] = partial(
+            from_advantage, start, aligned, over, asked, one.strength, schedule
+        )
+    ends = {TEACHER: school.plane(school.reference, plant, seed).end(aligned)}
+    plane = school.plane(start, plant, seed)
     for method, lesson in lessons.items():
         place = folder / f"{plant.name}-{seed}" / method.replace(" ", "-").replace(",", "")
-        ends[method] = plane.end(_student(school, place, lesson, schedule), seed)
+        ends[method] = plane.end(_student(school, place, lesson, schedule))
     return ends
 
 
