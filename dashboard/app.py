@@ -2,14 +2,16 @@
 
 import streamlit as st
 
+from dashboard.loading import TRAINING, Run
 from dashboard.selection import Selection
-from dashboard.views import run, runs
+from dashboard.views import run, runs, training
 
 MAX_WIDTH_PIXELS = 1200
 
 
-def _open(name: str) -> None:
-    st.switch_page(run_page, query_params=Selection(name).to_query())
+def _open(chosen: Run) -> None:
+    page = training_page if chosen.command in TRAINING else run_page
+    st.switch_page(page, query_params=Selection(chosen.name).to_query())
 
 
 def _runs() -> None:
@@ -20,6 +22,7 @@ def _runs() -> None:
 st.set_page_config(page_title="irl", layout="wide")
 runs_page = st.Page(_runs, title="Runs", url_path="runs", default=True)
 run_page = st.Page(run.render, title="Run", url_path="run")
-page = st.navigation([runs_page, run_page], position="top")
+training_page = st.Page(training.render, title="Ensembles and RLHF", url_path="training")
+page = st.navigation([runs_page, run_page, training_page], position="top")
 with st.container(horizontal_alignment="center"), st.container(width=MAX_WIDTH_PIXELS):
     page.run()

@@ -4,16 +4,16 @@ Caches are keyed by path and time of change: run files are replaced whole, never
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import streamlit as st
-from pydantic import ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from dashboard import RUNS_VARIABLE
 from explain.exhibit import read_texts
@@ -22,7 +22,7 @@ from explain.shading import Colour, scale_nats
 from explain.tokens import Answer, answer
 from explain.words import readable_prompt
 from irl.errors import RunError
-from irl.records import AuditReport
+from irl.records import AlignStep, AuditReport, Record
 from irl.runs import RUNS, ListedRun, list_runs
 
 EXAMPLES: Final = Path(__file__).parents[1] / "artifacts" / "examples"
@@ -39,6 +39,18 @@ COLUMNS: Final = (
     "reward_high_nats",
 )
 
+KINDS: Final = {
+    "report.json": "an audit report",
+    "align.json": "a report of irl align",
+    "steps.jsonl": "a course of irl align",
+    "extrapolation.json": "a report of irl extrapolate",
+    "ensemble.json": "a report of irl ensemble",
+}
+"What a file of a run should be"
+TRAINING: Final = ("align", "extrapolate", "ensemble")
+"Commands whose runs the page about training shows"
+Kind = TypeVar("Kind", bound=Record)
+Model = TypeVar("Model", bound=BaseModel)
 State = Literal["finished", "unfinished", "broken"]
 Order = Literal[
     "as written",
@@ -143,6 +155,33 @@ def texts(run: Path, response_ids: Sequence[str]) -> dict[str, str]:
     return {} if changed is None else _texts(str(run), changed, tuple(response_ids))
 
 
+def record(run: Path, name: str, kind: type[Kind]) -> Kind:
+    """A report that a run holds in a file.
+
+    Raises:
+        RunError: it is missing or cannot be read.
+    """
+    file = run / name
+    found = _record(str(file), _known(file), kind)
+    if isinstance(found, str):
+        raise RunError(found)
+    return found
+
+
+def looks(run: Path) -> list[AlignStep]:
+    """What `irl align` has seen so far, finished or not; empty before its first look.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    file = run / "steps.jsonl"
+    changed = _changed(file)
+    found = [] if changed is None else _looks(str(file), changed)
+    if isinstance(found, str):
+        raise RunError(found)
+    return found
+
+
 def tokens(run: Path, response_id: str) -> Answer:
     """The tokens of one response with their nats.
 
@@ -206,14 +245,17 @@ def _run(listed: ListedRun) -> Run:
                 state, problem = "broken", read
             else:
                 report = read
+        case _ if listed.command in TRAINING:
+            problem = f"A run of irl {listed.command}: the page Ensembles and RLHF shows it."
         case _:
-            command = manifest.command if manifest else "?"
-            problem = f"A run of irl {command} has no audit report; only its responses are shown."
+            problem = (
+                f"A run of irl {listed.command} has no audit report; only its responses are shown."
+            )
     return Run(
         name=listed.path.name,
         path=listed.path,
         state=state,
-        command=manifest.command if manifest else None,
+        command=listed.command,
         created=manifest.created if manifest else None,
         report=report,
         problem=problem,
@@ -226,21 +268,36 @@ def _report_of(run: Path) -> AuditReport | str:
     changed = _changed(file)
     if changed is None:
         return "report.json is missing; repeat the command with --fresh."
-    return _report(str(file), changed)
+    return _record(str(file), changed, AuditReport)
 
 
 @st.cache_data(show_spinner=False, max_entries=500)
-def _report(file: str, changed: int) -> AuditReport | str:
-    """The report, or a sentence that says why it cannot be read."""
+def _record(file: str, changed: int, _kind: type[Kind]) -> Kind | str:
+    """The report, or a sentence that says why it cannot be read; a file's name tells its kind."""
     del changed  # part of the key only
+    return _parsed(Path(file), _kind, lambda text: text)
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def _looks(file: str, changed: int) -> list[AlignStep] | str:
+    del changed  # part of the key only
+    found = _parsed(Path(file), _Looks, lambda text: b"[" + b",".join(text.splitlines()) + b"]")
+    return found if isinstance(found, str) else found.root
+
+
+class _Looks(RootModel[list[AlignStep]]):
+    """The lines of steps.jsonl."""
+
+
+def _parsed(file: Path, kind: type[Model], document: Callable[[bytes], bytes]) -> Model | str:
     try:
-        return AuditReport.model_validate_json(Path(file).read_bytes())
+        return kind.model_validate_json(document(file.read_bytes()))
     except OSError as error:
-        return f"report.json cannot be read ({error.strerror or error})."
+        return f"{file.name} cannot be read ({error.strerror or error})."
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        return f"report.json is not an audit report: {first['msg']}{where and f' (at {where})'}."
+        return f"{file.name} is not {KINDS[file.name]}: {first['msg']}{where and f' (at {where})'}."
 
 
 @st.cache_data(show_spinner=False, max_entries=100)

@@ -113,6 +113,13 @@ class ListedRun:
     state: Literal["finished", "unfinished", "broken"]
     manifest: Manifest | None
 
+    @property
+    def command(self) -> str | None:
+        """The job that began it; None if nothing tells."""
+        if self.manifest is not None:
+            return self.manifest.command
+        return _held(self.path / "config.yaml", "command")
+
 
 def open_run(
     command: str,
@@ -239,7 +246,7 @@ def now() -> str:
 def _make_room(path: Path, run_id: str, *, fresh: bool) -> None:
     config = path / "config.yaml"
     if config.is_file():
-        held = _held_run(config)
+        held = _held(config, "run_id")
         if held is None:
             raise RunError(f"The folder {path} is not empty and not a run; give another --out.")
         if fresh:
@@ -257,10 +264,10 @@ def _make_room(path: Path, run_id: str, *, fresh: bool) -> None:
     probe.unlink()
 
 
-def _held_run(config: Path) -> str | None:
+def _held(config: Path, name: str) -> str | None:
     try:
-        return str(yaml.safe_load(config.read_text(encoding="utf-8"))["run_id"])
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+        return str(yaml.safe_load(config.read_text(encoding="utf-8"))[name])
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
         return None
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard import loading
 from dashboard.selection import Selection
 from dashboard.widgets.aspects import show_aspects
-from dashboard.widgets.plain import estimate, nats, table
+from dashboard.widgets.plain import PLOT, estimate, nats, table
 from dashboard.widgets.responses import browse_responses
 from dashboard.widgets.run_choice import choose_run
 from dashboard.widgets.verdict import show_objectives, show_verdict
@@ -26,7 +26,6 @@ FIGURES: Final = {
     "ece": "calibration error (ECE)",
     "length_controlled": "pairs ranked as labelled, length controlled",
 }
-PLOT: Final = {"displayModeBar": False}
 _text, _number = st.column_config.TextColumn, st.column_config.NumberColumn
 
 

@@ -14,8 +14,8 @@ OPEN_KEY: Final = "open_run"
 _text = st.column_config.TextColumn
 
 
-def render(open_run: Callable[[str], None]) -> None:
-    """The page; `open_run` leaves it for the run of that name."""
+def render(open_run: Callable[[loading.Run], None]) -> None:
+    """The page; `open_run` leaves it for a run."""
     st.title("Runs")
     found = loading.runs()
     if not found:
@@ -25,7 +25,7 @@ def render(open_run: Callable[[str], None]) -> None:
     table([_row(run) for run in found], _columns(), height="content")
     clicked = st.session_state.get(OPEN_KEY)
     if clicked is not None:
-        open_run(found[clicked["row"]].name)
+        open_run(found[clicked["row"]])
 
 
 def _nothing_yet() -> None:

@@ -1,17 +1,16 @@
 """Declared aspects: what each is worth, how often it occurs, and the answers they miss."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import streamlit as st
 
-from dashboard.widgets.plain import nats, table
+from dashboard.widgets.plain import PLOT, nats, table
 from explain import figures
 from explain.aspect_words import MEANING, aspect_warning, explained, not_priced
 from explain.words import estimate
 from irl.records import Aspect, AspectResidual, AuditReport
 
-PLOT: Final = {"displayModeBar": False}
 _text, _number = st.column_config.TextColumn, st.column_config.NumberColumn
 
 

@@ -1,12 +1,15 @@
 """Labelled texts, numbers with intervals, and tables."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import streamlit as st
 
-from irl.records import Estimate
+from irl.records import Caveat, Estimate
+
+PLOT: Final = {"displayModeBar": False}
+"How every figure is shown"
 
 
 def fact(label: str, text: str) -> None:
@@ -54,3 +57,17 @@ def table(
 def nats(label: str, help_: str | None = None) -> Any:
     """A column of signed nats."""
     return st.column_config.NumberColumn(label, format="%+.2f", help=help_)
+
+
+def sentences(title: str, caveats: Sequence[Caveat]) -> None:
+    """What stands against a result, under a title; nothing where there is nothing."""
+    if not caveats:
+        return
+    st.subheader(title)
+    for caveat in caveats:
+        st.text(f"• {caveat.text}")
+
+
+def told(value: Estimate | None, digits: int = 3) -> str | None:
+    """A number with its interval and n, for a table's cell."""
+    return None if value is None else value.with_n(f".{digits}f")

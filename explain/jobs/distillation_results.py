@@ -20,7 +20,6 @@ from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from explain.jobs.result_rows import Making, Measured, mean_of_seeds, written
 from irl.config import Loading, Sampling
@@ -29,15 +28,15 @@ from irl.jobs.align import align
 from irl.jobs.align_settings import AlignSettings
 from irl.organisms.answers_of_world import (
     REFERENCE,
-    answers_to,
     labelled_pairs,
     planted_gold,
     trained_prompts,
     unconditional,
 )
 from irl.organisms.grammar import World
-from irl.organisms.language import Fitting, chat_text, fit_language_model, save_rounded
+from irl.organisms.language import save_rounded
 from irl.organisms.planted import Plant, plants
+from irl.organisms.student import imitate
 from irl.policies.checkpoint import locate
 from irl.policies.load import load_full
 from irl.policies.pieces import response_text
@@ -191,7 +190,9 @@ class _School:
         """A new copy of the student before its lessons."""
         folder = self.making.folder / "start"
         if not (folder / "config.json").is_file():
-            self._imitate(folder)
+            self.making.say("the start imitates the reference")
+            tokenizer, sizes = self.reference.tokenizer, self.recipe.student
+            imitate(tokenizer, self.asked, self.recipe.imitated_answers, sizes, folder)
         return load_full(locate(str(folder)), Loading())
 
     def encoded(self, prompts: Sequence[Any], each: int = 1) -> list[Ids]:
@@ -230,30 +231,6 @@ class _School:
         )
         rewards = Rewards(gold, lambda texts, prompts: gold(texts, prompts)[None])
         return _Plane(Watch(start, self.watched, rewards, sampling, seed), bound)
-
-    def _imitate(self, folder: Path) -> None:
-        self.making.say("the start imitates the reference")
-        each = self.recipe.imitated_answers
-        prompts = [prompt for prompt in self.asked for _ in range(each)]
-        said = answers_to(prompts, 1, seed=2)
-        texts = [
-            chat_text(prompt[0]["content"], answer)
-            for prompt, answer in zip(prompts, said, strict=True)
-        ]
-        tokenizer = self.reference.tokenizer
-        torch.manual_seed(0)
-        model = LlamaForCausalLM(
-            LlamaConfig(
-                vocab_size=len(tokenizer),
-                tie_word_embeddings=True,
-                pad_token_id=tokenizer.pad_token_id,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                **self.recipe.student,
-            )
-        )
-        fit_language_model(model, tokenizer, texts, Fitting(2.0, 0, folder.with_name("scratch")))
-        save_rounded(model, tokenizer, folder)
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,31 @@ from pathlib import Path
 import pyarrow as pa
 
 from irl.records import (
+    Abstention,
     Accuracy,
+    AlignReport,
+    AlignStep,
     Aspect,
     AspectResidual,
     AuditReport,
     Caveat,
     Checkpoint,
+    Disagreement,
     Drift,
+    EnsembleReport,
     Estimate,
+    ExtrapolationReport,
     Fit,
     Identifiability,
     MethodDistance,
     NullDirection,
     Objective,
     Pair,
+    PairFigures,
+    PathPoint,
     PositionKL,
     PromptCondition,
+    ReliabilityBin,
     Term,
     TokenMove,
     Verdict,
@@ -271,3 +280,104 @@ def write_report(root: Path, name: str, report: object) -> Path:
 
 def _begin(root: Path, name: str) -> RunFolder:
     return open_run("audit", {"name": name}, {}, root / name)
+
+
+def look(step: int, *warnings: str, gold: float | None = None) -> AlignStep:
+    """What was seen of a policy in training."""
+    return AlignStep(
+        step=step,
+        proxy=estimate(0.1 * step),
+        lower=estimate(0.08 * step),
+        disagreement=estimate(0.1),
+        gold=None if gold is None else estimate(gold),
+        kl_nats=estimate(0.2 * step),
+        entropy_nats=estimate(20.0),
+        length_tokens=estimate(12.0),
+        reference_length_tokens=11.0,
+        warnings=list(warnings),
+    )
+
+
+LOOKS = [look(0, gold=0.0), look(2, "members-apart", gold=0.4), look(4, gold=0.3)]
+
+
+def write_course(root: Path, name: str, *, finished: bool = True) -> RunFolder:
+    """A policy's training, whose reward has a hostile name."""
+    run = open_run("align", {"reward": HOSTILE}, {}, root / name)
+    run.write_text("steps.jsonl", "".join(one.model_dump_json() + "\n" for one in LOOKS))
+    if finished:
+        caveat = Caveat(code="members-apart", text=f"Step 2: members disagree. {HOSTILE}")
+        report = AlignReport(
+            **{"run_id": run.run_id, "reward": HOSTILE, "policy": "p", "gold": None},
+            **{"method": "rloo", "beta": 0.5, "steps": 4, "stopped": False, "prompts": 9},
+            **{"watched_prompts": 4, "last": LOOKS[-1], "caveats": (caveat,)},
+        )
+        run.write_text("align.json", report.to_json())
+        run.finish({"steps": 4})
+    return run
+
+
+def points() -> list[PathPoint]:
+    """Three policies on each of two paths."""
+    return [
+        PathPoint(
+            path=path,
+            alpha=alpha,
+            reward=estimate(1 + alpha),
+            gold=estimate(0.5),
+            kl_nats=estimate((1 + alpha) ** 2),
+            entropy_nats=estimate(20.0),
+            length_tokens=estimate(12.0),
+            aspects={},
+        )
+        for path in ("weights", "random 0")
+        for alpha in (-1.0, 0.0, 1.0)
+    ]
+
+
+def write_path(root: Path, name: str) -> RunFolder:
+    """Policies beyond the aligned one."""
+    run = open_run("extrapolate", {"reward": HOSTILE}, {}, root / name)
+    report = ExtrapolationReport(
+        **{"run_id": run.run_id, "reward": HOSTILE, "gold": None, "prompts": 4},
+        **{"reference_length_tokens": 11.0, "points": points(), "random_gain": estimate(0.01)},
+    )
+    run.write_text("extrapolation.json", report.to_json())
+    run.finish({})
+    return run
+
+
+def write_ensemble(root: Path, name: str) -> RunFolder:
+    """A reward ensemble on held-out pairs."""
+    run = open_run("ensemble", {"base": HOSTILE}, {}, root / name)
+    report = EnsembleReport(
+        **{"run_id": run.run_id, "reward": HOSTILE, "members": 3, "diversity": "bootstrap"},
+        **{"loss": "bradley-terry", "aggregation": "mean", "training_pairs": 90},
+        **{"held_out_pairs": 30, "held_out_prompts": 20, "input": {}},
+        figures=[
+            PairFigures(scorer="members", accuracy=estimate(0.7), ties=0, **UNTOLD),
+            PairFigures(
+                **{"scorer": "mean", "accuracy": estimate(0.8), "ties": 1},
+                **{"brier": estimate(0.2), "ece": estimate(0.1), "reliability": BINS},
+            ),
+        ],
+        disagreement=Disagreement(
+            mean_sd=estimate(0.3), auc_of_errors=estimate(0.55), auc_of_small_margins=None
+        ),
+        abstention=[
+            Abstention(
+                **{"confidence": 0.9, "covered": estimate(0.91), "answered": estimate(0.6)},
+                accuracy_answered=estimate(0.9),
+            )
+        ],
+    )
+    run.write_text("ensemble.json", report.to_json())
+    run.finish({})
+    return run
+
+
+UNTOLD = {"brier": None, "ece": None, "reliability": []}
+BINS = [
+    ReliabilityBin(probability=0.6, share_right=0.55, n=20),
+    ReliabilityBin(probability=0.9, share_right=0.7, n=10),
+]
