@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.loading import TRAINING, Run
 from dashboard.selection import Selection
-from dashboard.views import run, runs, training
+from dashboard.views import drift, run, runs, training
 
 MAX_WIDTH_PIXELS = 1200
 
@@ -22,7 +22,8 @@ def _runs() -> None:
 st.set_page_config(page_title="irl", layout="wide")
 runs_page = st.Page(_runs, title="Runs", url_path="runs", default=True)
 run_page = st.Page(run.render, title="Run", url_path="run")
+drift_page = st.Page(drift.render, title="Policy drift", url_path="drift")
 training_page = st.Page(training.render, title="Ensembles and RLHF", url_path="training")
-page = st.navigation([runs_page, run_page, training_page], position="top")
+page = st.navigation([runs_page, run_page, drift_page, training_page], position="top")
 with st.container(horizontal_alignment="center"), st.container(width=MAX_WIDTH_PIXELS):
     page.run()

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import streamlit as st
 from pydantic import BaseModel, RootModel, ValidationError
 
-from dashboard import RUNS_VARIABLE
+from dashboard import RUNS_VARIABLE, queries
+from dashboard.queries import Histogram, Quantiles
 from explain.exhibit import read_texts
 from explain.shading import COLUMNS as SHADED
-from explain.shading import Colour, scale_nats
+from explain.shading import PERCENTILE, Colour
 from explain.tokens import Answer, answer
 from explain.words import readable_prompt
 from irl.errors import RunError
@@ -27,6 +26,7 @@ from irl.runs import RUNS, ListedRun, list_runs
 
 EXAMPLES: Final = Path(__file__).parents[1] / "artifacts" / "examples"
 PAGE_SIZE: Final = 15
+BINS: Final = 60
 COLUMNS: Final = (
     "response_id",
     "prompt",
@@ -51,6 +51,7 @@ TRAINING: Final = ("align", "extrapolate", "ensemble")
 "Commands whose runs the page about training shows"
 Kind = TypeVar("Kind", bound=Record)
 Model = TypeVar("Model", bound=BaseModel)
+Found = TypeVar("Found")
 State = Literal["finished", "unfinished", "broken"]
 Order = Literal[
     "as written",
@@ -87,14 +88,22 @@ class Run:
 
 @dataclass(frozen=True)
 class Page:
-    """Some of the responses that were asked for."""
+    """Some of the rows that were asked for."""
 
     rows: pa.Table
     number: int
     n_pages: int
     "at least one, which may be empty"
-    n_responses: int
+    n: int
     "over all pages"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Log-ratios of both policies' responses."""
+
+    histogram: Histogram
+    quantiles: Quantiles
 
 
 def roots() -> tuple[Path, ...]:
@@ -133,6 +142,32 @@ def responses(
     if isinstance(page, str):
         raise RunError(page)
     return page
+
+
+def prompts(run: Path, number: int = 1) -> Page:
+    """One page of a run's prompts, by how far the aligned policy has moved on them.
+
+    Raises:
+        RunError: the run has no responses, or they cannot be read.
+    """
+    file = run / "responses.parquet"
+    page = _prompts(str(file), _known(file), number)
+    if isinstance(page, str):
+        raise RunError(page)
+    return page
+
+
+def spread(run: Path) -> Spread:
+    """How the log-ratios of both policies' responses are spread.
+
+    Raises:
+        RunError: the run has no responses, or they cannot be read.
+    """
+    file = run / "responses.parquet"
+    found = _spread(str(file), _known(file))
+    if isinstance(found, str):
+        raise RunError(found)
+    return found
 
 
 def response(run: Path, response_id: str) -> dict[str, Any]:
@@ -306,34 +341,53 @@ def _responses(
 ) -> Page | str:
     """The page, or a sentence that says why it cannot be read."""
     del changed  # part of the key only
-    try:
-        table = pq.read_table(file)
-        missing = [name for name in COLUMNS if name not in table.column_names]
-        if missing:
-            return f"responses.parquet lacks the columns {', '.join(missing)}."
-        wanted = _wanted(table, source, order)
-        n_pages = max(1, -(-len(wanted) // PAGE_SIZE))
-        number = min(max(number, 1), n_pages)
-        here = wanted.slice((number - 1) * PAGE_SIZE, PAGE_SIZE)
-        rows = table.select(list(COLUMNS)).take(here)
-        prompts = pa.array(
-            [readable_prompt(text or "") for text in rows["prompt"].to_pylist()], pa.string()
-        )
-        rows = rows.set_column(rows.column_names.index("prompt"), "prompt", prompts)
-        return Page(rows, number, n_pages, len(wanted))
-    except (OSError, pa.ArrowException) as error:
-        return f"responses.parquet cannot be read ({error})."
+    return _or_why(lambda: _page(Path(file), source, order, number))
+
+
+def _page(file: Path, source: str | None, order: Order, number: int) -> Page:
+    missing = sorted(set(COLUMNS) - set(queries.columns(file)), key=COLUMNS.index)
+    if missing:
+        raise RunError(f"{file.name} lacks the columns {', '.join(missing)}.")
+    n = queries.count(file, source)
+    n_pages = max(1, -(-n // PAGE_SIZE))
+    number = min(max(number, 1), n_pages)
+    place = (number - 1) * PAGE_SIZE, PAGE_SIZE
+    rows = queries.page(file, COLUMNS, source, ORDERS[order], place)
+    return Page(_readable(rows), number, n_pages, n)
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _prompts(file: str, changed: int, number: int) -> Page | str:
+    del changed  # part of the key only
+
+    def page() -> Page:
+        rows = queries.prompts(Path(file), ((number - 1) * PAGE_SIZE, PAGE_SIZE))
+        n = rows["prompts"][0].as_py() if rows.num_rows else 0
+        return Page(_readable(rows), number, max(1, -(-n // PAGE_SIZE)), n)
+
+    return _or_why(page)
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _spread(file: str, changed: int) -> Spread | str:
+    del changed  # part of the key only
+    return _or_why(
+        lambda: Spread(queries.histogram(Path(file), BINS), queries.quantiles(Path(file)))
+    )
+
+
+def _readable(rows: pa.Table) -> pa.Table:
+    """Prompts as people write them down."""
+    prompts = [readable_prompt(text or "") for text in rows["prompt"].to_pylist()]
+    at = rows.column_names.index("prompt")
+    return rows.set_column(at, "prompt", pa.array(prompts, pa.string()))
 
 
 @st.cache_data(show_spinner=False, max_entries=200)
 def _one_row(file: str, changed: int, response_id: str) -> dict[str, Any] | str:
     """The row of a response, or a sentence that says why there is none."""
     del changed  # part of the key only
-    try:
-        rows = pq.read_table(file, filters=pc.field("response_id") == response_id).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        return f"{Path(file).name} cannot be read ({error})."
-    return rows[0] if rows else f"{Path(file).name} has no response of this id."
+    return _or_why(lambda: queries.row(Path(file), response_id))
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
@@ -346,21 +400,17 @@ def _texts(run: str, changed: int, response_ids: tuple[str, ...]) -> dict[str, s
 def _scale(file: str, changed: int, colour: Colour) -> float | str:
     """Where full colour stands, or a sentence that says why nobody knows."""
     del changed  # part of the key only
+    return _or_why(
+        lambda: queries.strongest_quantile(Path(file), SHADED[colour], PERCENTILE / 100) or 1.0
+    )
+
+
+def _or_why(read: Callable[[], Found]) -> Found | str:
+    """What was read, or a sentence that says why it cannot be: a cache keeps no errors."""
     try:
-        return scale_nats(pq.read_table(file, columns=[SHADED[colour]]), colour)
-    except (OSError, KeyError, TypeError, pa.ArrowException) as error:
-        return f"{Path(file).name} cannot be read ({error})."
-
-
-def _wanted(table: pa.Table, source: str | None, order: Order) -> pa.Array:
-    """Row numbers, in order."""
-    rows = pa.array(range(table.num_rows), pa.int64())
-    if source is not None:
-        rows = rows.filter(pc.equal(table["source"], source).combine_chunks())
-    key = ORDERS[order]
-    if key is None:
-        return rows
-    return rows.take(pc.sort_indices(table.take(rows), sort_keys=[key]))
+        return read()
+    except RunError as error:
+        return str(error)
 
 
 def _changed(file: Path) -> int | None:

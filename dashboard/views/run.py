@@ -10,7 +10,8 @@ import streamlit as st
 from dashboard import loading
 from dashboard.selection import Selection
 from dashboard.widgets.aspects import show_aspects
-from dashboard.widgets.plain import PLOT, estimate, nats, table
+from dashboard.widgets.divergences import show_divergences
+from dashboard.widgets.plain import PLOT, nats, table
 from dashboard.widgets.responses import browse_responses
 from dashboard.widgets.run_choice import choose_run
 from dashboard.widgets.verdict import show_objectives, show_verdict
@@ -162,15 +163,5 @@ def _drift(drift: Drift | None) -> None:
     if drift is None:
         st.text("Not measured.")
         return
-    with st.container(horizontal=True):
-        estimate("KL(aligned ‖ reference), nats per response", drift.sequence_kl_nats, 2)
-        estimate("the same, nats per token", drift.token_kl_nats, 4)
-        estimate("KL(reference ‖ aligned), nats per response", drift.reverse_sequence_kl_nats, 2)
-        estimate("the same, nats per token", drift.reverse_token_kl_nats, 4)
-    st.caption(
-        "Mean log-ratio of aligned answers by token position, and how many answers reach it; faint "
-        f"where fewer than {figures.ENOUGH_ANSWERS:.0%} do."
-    )
-    st.plotly_chart(
-        figures.kl_by_position(drift.by_position), config=PLOT, alt="Drift by token position"
-    )
+    show_divergences(drift)
+    st.caption("The page Policy drift shows it response by response, by position and by prompt.")

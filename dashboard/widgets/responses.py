@@ -39,7 +39,7 @@ def browse_responses(run: Path, selection: Selection) -> None:
         return
     _show(page, f"{page_key}, {page.number}", selection)
     st.pagination(page.n_pages, key=page_key)
-    st.caption(f"{page.n_responses} responses")
+    st.caption(f"{page.n} responses")
     if selection.response is not None:
         _read(run, selection.response, selection)
 

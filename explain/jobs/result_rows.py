@@ -112,7 +112,14 @@ def mean_of_seeds(values: Sequence[float] | NDArray[np.float64]) -> Estimate:
     return Estimate(value=mean, low=mean - half, high=mean + half, n=n)
 
 
-def mean_share(values: Sequence[float]) -> Estimate:
-    """The same of something from 0 to 1, whose interval ends there."""
+def mean_within(
+    values: Sequence[float] | NDArray[np.float64], lowest: float, highest: float
+) -> Estimate:
+    """The same of something that has bounds, where its interval ends."""
     mean = mean_of_seeds(values)
-    return mean.model_copy(update={"low": max(mean.low, 0.0), "high": min(mean.high, 1.0)})
+    return mean.model_copy(update={"low": max(mean.low, lowest), "high": min(mean.high, highest)})
+
+
+def mean_share(values: Sequence[float] | NDArray[np.float64]) -> Estimate:
+    """The same of a share."""
+    return mean_within(values, 0.0, 1.0)

@@ -23,7 +23,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from explain.jobs.real_trip_results import RealTrip, real_trip_rows
-from explain.jobs.result_rows import Making, Measured, mean_of_seeds, written
+from explain.jobs.result_rows import Making, Measured, mean_of_seeds, mean_within, written
 from irl.jobs.align import AlignRun, align
 from irl.jobs.align_settings import AlignSettings
 from irl.jobs.any_recovery import recover
@@ -151,7 +151,7 @@ def _rows_of(of: Measured, trips: list[_Trip]) -> Iterator[ResultRow]:
         method, rounds = f"round {at + 1}", [trip.rounds[at] for trip in trips]
         yield from _ends(of, method, trips, [one.end for one in rounds])
         yield _kept(of, trips, at)
-        told = mean_of_seeds([one.correlation for one in rounds])
+        told = mean_within([one.correlation for one in rounds], -1.0, 1.0)
         yield of.row(method, "correlation with the true reward", "correlation", told)
         slopes = mean_of_seeds([one.slope for one in rounds])
         yield of.row(method, "slope on true reward / beta", "nats per nat", slopes)

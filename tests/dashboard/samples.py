@@ -223,6 +223,7 @@ def responses_table(n: int = 60) -> pa.Table:
     return pa.table(
         {
             "response_id": [f"p{at}-a0" for at in range(n)],
+            "prompt_id": [f"p{at % 20}" for at in range(n)],
             "prompt": [f"What do you think, number {at}? {HOSTILE}" for at in range(n)],
             "response": [texts[at % 2] for at in range(n)],
             "source": ["reference" if at % 3 == 0 else "aligned" for at in range(n)],

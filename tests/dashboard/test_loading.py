@@ -80,7 +80,7 @@ def test_a_run_of_another_command_is_finished_without_a_report(root: Path):
     found = only_run()
     assert (found.state, found.report) == ("finished", None)
     assert "irl score" in (found.problem or "")
-    assert loading.responses(found.path).n_responses == 3
+    assert loading.responses(found.path).n == 3
 
 
 def test_a_report_that_is_replaced_is_read_again(root: Path):
@@ -132,7 +132,7 @@ def test_order_and_source_hold_over_the_whole_run(root: Path):
     page = loading.responses(path, source="aligned", order="log-ratio, high to low")
     assert column(page, "log_ratio_nats")[:3] == [59.0, 58.0, 56.0]
     assert set(column(page, "source")) == {"aligned"}
-    assert page.n_responses == 40
+    assert page.n == 40
 
 
 @pytest.mark.parametrize("order", ["reward, high to low", "reward, low to high"])
@@ -143,7 +143,7 @@ def test_missing_rewards_come_last(root: Path, order: loading.Order):
 
 def test_no_responses_make_one_empty_page(root: Path):
     page = loading.responses(write_audit(root, filled=False))
-    assert (page.rows.num_rows, page.n_pages, page.n_responses) == (0, 1, 0)
+    assert (page.rows.num_rows, page.n_pages, page.n) == (0, 1, 0)
     assert page.rows.column_names == list(loading.COLUMNS)
 
 

@@ -1,0 +1,212 @@
+"""Every question to a run's tables, as SQL over Parquet: read-only, parameterised, paged.
+
+DuckDB reads the columns and row groups that a question needs, so that a run of a million answers
+costs about what one of a thousand does. Names of columns come from this file alone; whatever comes
+from outside is a parameter. Paths are escaped, as DuckDB would read a `*` or `[` as a pattern.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from irl.errors import RunError
+
+SETTINGS: Final[dict[str, Any]] = {
+    "memory_limit": "512MB",
+    "threads": 2,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+QUANTILES: Final = 200
+_PATTERN: Final = "*?["
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of each policy's responses in bins of equal width."""
+
+    edges: list[float]
+    "one more than there are bins"
+    counts: dict[str, list[int]]
+    "by source"
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """Values that a share of a policy's responses does not exceed."""
+
+    shares: list[float]
+    values: dict[str, list[float]]
+    "by source"
+
+
+def columns(file: Path) -> list[str]:
+    """The names of a table's columns.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    try:
+        return list(pq.read_schema(file).names)
+    except (OSError, pa.ArrowException) as error:
+        raise RunError(f"{file.name} cannot be read ({error}).") from None
+
+
+def count(file: Path, source: str | None) -> int:
+    """How many responses there are of one policy, or of all.
+
+    Raises:
+        RunError: the table cannot be read.
+    """
+    asked = (
+        "SELECT count(*) AS n FROM read_parquet($file) WHERE $source IS NULL OR source = $source"
+    )
+    return int(_ask(asked, file, source=source)["n"][0].as_py())
+
+
+def page(
+    file: Path,
+    names: Sequence[str],
+    source: str | None,
+    order: tuple[str, str] | None,
+    place: tuple[int, int],
+) -> pa.Table:
+    """Some of the rows, in an order over all of them; ties and None keep the order written.
+
+    Args:
+        file: the table.
+        names: of columns; this program's own.
+        source: whose responses; all if None.
+        order: a column and ascending or descending, this program's own; missing values come last.
+        place: how many rows to pass over, and how many to take.
+
+    Raises:
+        RunError: the table cannot be read.
+    """
+    by = "" if order is None else f"{order[0]} {_DIRECTIONS[order[1]]} NULLS LAST, "
+    asked = (
+        f"SELECT {', '.join(names)} FROM read_parquet($file, file_row_number = true) "
+        "WHERE $source IS NULL OR source = $source "
+        f"ORDER BY {by}file_row_number LIMIT $many OFFSET $first"
+    )
+    first, many = place
+    return _ask(asked, file, source=source, first=first, many=many)
+
+
+def row(file: Path, response_id: str) -> dict[str, Any]:
+    """The row of one response.
+
+    Raises:
+        RunError: there is none, or the table cannot be read.
+    """
+    asked = "SELECT * FROM read_parquet($file) WHERE response_id = $response_id LIMIT 1"
+    found = _ask(asked, file, response_id=response_id).to_pylist()
+    if not found:
+        raise RunError(f"{file.name} has no response of this id.")
+    return dict(found[0])
+
+
+def strongest_quantile(file: Path, column: str, share: float) -> float | None:
+    """A quantile of the responses' strongest tokens; None where all are 0.
+
+    Args:
+        file: a table with lists of nats.
+        column: of lists; this program's own.
+        share: between 0 and 1.
+
+    Raises:
+        RunError: the table cannot be read.
+    """
+    asked = (
+        "WITH strongest AS (SELECT list_max(list_transform("
+        f"{column}, lambda nats: abs(nats))) AS most FROM read_parquet($file)) "
+        "SELECT quantile_cont(most::DOUBLE, $share) AS found FROM strongest WHERE most > 0"
+    )
+    found = _ask(asked, file, share=share)["found"][0].as_py()
+    return None if found is None else float(found)
+
+
+def histogram(file: Path, bins: int) -> Histogram:
+    """Of the log-ratios of both policies' responses; empty where there are none.
+
+    Raises:
+        RunError: the table cannot be read.
+    """
+    asked = (
+        "WITH given AS (SELECT source, log_ratio_nats AS nats FROM read_parquet($file) "
+        "WHERE isfinite(log_ratio_nats) AND source IN ('aligned', 'reference')), "
+        "ends AS (SELECT min(nats) AS low, greatest(max(nats) - min(nats), 1e-9) AS span "
+        "FROM given) "
+        "SELECT source, least(floor((nats - low) / span * $bins), $bins - 1)::INT AS bin, "
+        "count(*) AS n, any_value(low) AS low, any_value(span) AS span "
+        "FROM given, ends GROUP BY source, bin"
+    )
+    found = _ask(asked, file, bins=bins).to_pylist()
+    if not found:
+        return Histogram([], {})
+    low, span = found[0]["low"], found[0]["span"]
+    counts = {name: [0] * bins for name in ("aligned", "reference")}
+    for one in found:
+        counts[one["source"]][one["bin"]] = one["n"]
+    edges = [low + span * at / bins for at in range(bins + 1)]
+    return Histogram(edges, {name: each for name, each in counts.items() if any(each)})
+
+
+def quantiles(file: Path) -> Quantiles:
+    """Of the log-ratios of both policies' responses.
+
+    Raises:
+        RunError: the table cannot be read.
+    """
+    shares = [at / QUANTILES for at in range(QUANTILES + 1)]
+    asked = (
+        "SELECT source, quantile_cont(log_ratio_nats, $shares) AS nats FROM read_parquet($file) "
+        "WHERE isfinite(log_ratio_nats) AND source IN ('aligned', 'reference') "
+        "GROUP BY source ORDER BY source"
+    )
+    found = _ask(asked, file, shares=shares).to_pylist()
+    return Quantiles(shares, {one["source"]: one["nats"] for one in found})
+
+
+def prompts(file: Path, place: tuple[int, int]) -> pa.Table:
+    """Prompts by how far the aligned policy's answers to them have moved, furthest first.
+
+    Args:
+        file: the table of responses.
+        place: how many prompts to pass over, and how many to take.
+
+    Raises:
+        RunError: the table cannot be read.
+    """
+    asked = (
+        "SELECT prompt_id, any_value(prompt) AS prompt, avg(log_ratio_nats) AS kl_nats, "
+        "count(*) AS answers, avg(n_tokens) AS tokens, count(*) OVER () AS prompts "
+        "FROM read_parquet($file) WHERE source = 'aligned' GROUP BY prompt_id "
+        "ORDER BY kl_nats DESC, prompt_id LIMIT $many OFFSET $first"
+    )
+    first, many = place
+    return _ask(asked, file, first=first, many=many)
+
+
+_DIRECTIONS: Final = {"ascending": "ASC", "descending": "DESC"}
+
+
+def _ask(asked: str, file: Path, **parameters: object) -> pa.Table:
+    given = {"file": _literal(file)} | parameters
+    used = {name: value for name, value in given.items() if f"${name}" in asked}
+    try:
+        with duckdb.connect(config=SETTINGS) as connection:
+            found: pa.Table = connection.sql(asked, params=used).to_arrow_table()
+            return found
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
+        raise RunError(f"{file.name} cannot be read ({reason}).") from None
+
+
+def _literal(file: Path) -> str:
+    return "".join(f"[{sign}]" if sign in _PATTERN else sign for sign in str(file))

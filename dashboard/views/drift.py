@@ -1,0 +1,111 @@
+"""Policy drift: how far the aligned policy has moved, on which answers, tokens and prompts."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import streamlit as st
+
+from dashboard import loading
+from dashboard.selection import Selection
+from dashboard.widgets.divergences import show_divergences
+from dashboard.widgets.plain import PLOT, nats, table
+from dashboard.widgets.run_choice import choose_run
+from explain import drift_figures, figures
+from irl.errors import RunError
+from irl.records import Drift, TokenMove
+
+SHAPES: Final = ("histogram", "ECDF")
+_text, _number = st.column_config.TextColumn, st.column_config.NumberColumn
+
+
+def render() -> None:
+    """The page of the audit that the URL names, or the newest one."""
+    found = {run.name: run for run in loading.runs() if run.report is not None}
+    if not found:
+        st.title("Policy drift")
+        st.info("There is no audit yet; the page Runs says how to make one.")
+        return
+    selection = Selection.from_query(st.query_params)
+    examples = {name for name, run in found.items() if run.example}
+    name = choose_run(list(found), examples, selection)
+    if name is None:
+        return
+    run = found[name]
+    report = run.report
+    assert report is not None
+    st.title("How far the aligned policy has moved")
+    if report.drift is None:
+        st.text("This audit has not measured it: no answers of the policies were drawn.")
+        return
+    show_divergences(report.drift)
+    _responses(run.path)
+    _positions(report.drift)
+    _tokens(report.drift.top_tokens)
+    _prompts(run.path)
+
+
+def _responses(run: Path) -> None:
+    st.subheader("Response by response")
+    st.caption(
+        "Log-ratio, ln aligned / reference, of each policy's own responses. Its mean over aligned "
+        "ones is the KL; where the two policies' curves part, the log-ratio tells who wrote what."
+    )
+    try:
+        spread = loading.spread(run)
+    except RunError as error:
+        st.text(str(error))
+        return
+    if not spread.histogram.counts:
+        st.text("No response has a log-ratio.")
+        return
+    shape = st.segmented_control("Shown as", SHAPES, default=SHAPES[0], required=True)
+    if shape != SHAPES[0]:
+        figure = drift_figures.ecdf(spread.quantiles.shares, spread.quantiles.values)
+    else:
+        figure = drift_figures.histogram(spread.histogram.edges, spread.histogram.counts)
+    st.plotly_chart(figure, config=PLOT, alt="Log-ratios of both policies' responses")
+
+
+def _positions(drift: Drift) -> None:
+    st.subheader("By position")
+    st.caption(
+        "Mean log-ratio of aligned answers by token position, and how many answers reach it; faint "
+        f"where fewer than {figures.ENOUGH_ANSWERS:.0%} do."
+    )
+    st.plotly_chart(
+        figures.kl_by_position(drift.by_position), config=PLOT, alt="Drift by token position"
+    )
+
+
+def _tokens(tokens: list[TokenMove]) -> None:
+    st.subheader("Tokens that moved")
+    if not tokens:
+        st.text("None was measured.")
+        return
+    st.caption(
+        "Mean log-ratio of a token wherever it was said: the value gained there, which says where "
+        "the policy decided, not what is paid for."
+    )
+    st.plotly_chart(
+        drift_figures.moved_tokens(tokens), config=PLOT, alt="Mean log-ratio of tokens that moved"
+    )
+
+
+def _prompts(run: Path) -> None:
+    st.subheader("By prompt")
+    key = f"prompts of {run.name}"
+    try:
+        page = loading.prompts(run, st.session_state.get(key, 1))
+    except RunError as error:
+        st.text(str(error))
+        return
+    st.caption("Mean log-ratio of the aligned policy's answers to each prompt, furthest first.")
+    columns: dict[str, Any] = {
+        "prompt": _text("prompt", width="large"),
+        "kl_nats": nats("nats per response"),
+        "answers": _number("answers"),
+        "tokens": _number("tokens per answer", format="%.1f"),
+    }
+    table(page.rows, columns, height="content")
+    st.pagination(page.n_pages, key=key)
+    st.caption(f"{page.n} prompts")

@@ -1,0 +1,101 @@
+"""SQL over a run's tables against plain readings of the same rows."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dashboard import queries
+from irl.errors import RunError
+
+RNG = np.random.default_rng(0)
+N = 400
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Responses in a folder whose name DuckDB would read as a pattern."""
+    folder = tmp_path / "a [run] * ?"
+    folder.mkdir()
+    nats = np.round(RNG.normal(0.5, 2, N), 1)
+    rows = {
+        "response_id": [f"r{at}" for at in range(N)],
+        "prompt_id": [f"p{at % 40}" for at in range(N)],
+        "prompt": [f"say {at % 40}" for at in range(N)],
+        "source": ["aligned" if at % 2 else "reference" for at in range(N)],
+        "log_ratio_nats": [None if at == 7 else float(value) for at, value in enumerate(nats)],
+        "n_tokens": [at % 9 for at in range(N)],
+    }
+    target = folder / "responses.parquet"
+    pq.write_table(pa.table(rows), target)
+    return target
+
+
+def nats(file: Path, source: str) -> np.ndarray:
+    table = pq.read_table(file).to_pandas()
+    return table[table["source"] == source]["log_ratio_nats"].dropna().to_numpy()
+
+
+@pytest.mark.parametrize("direction", ["ascending", "descending"])
+def test_pages_in_an_order_are_the_sorted_rows_with_ties_as_written(file: Path, direction: str):
+    rows = pq.read_table(file).to_pylist()
+    told = [row for row in rows if row["log_ratio_nats"] is not None]
+    sign = 1 if direction == "ascending" else -1
+    wanted = [*sorted(told, key=lambda row: sign * row["log_ratio_nats"]), rows[7]]
+    order = "log_ratio_nats", direction
+    pages = [
+        queries.page(file, ["response_id"], None, order, (first, 90)) for first in range(0, N, 90)
+    ]
+    found = [one for page in pages for one in page["response_id"].to_pylist()]
+    assert found == [row["response_id"] for row in wanted]
+
+
+def test_every_response_is_in_one_bin(file: Path):
+    found = queries.histogram(file, 12)
+    both = np.concatenate([nats(file, source) for source in ("aligned", "reference")])
+    assert (found.edges[0], found.edges[-1]) == pytest.approx((both.min(), both.max()))
+    for source, counts in found.counts.items():
+        assert sum(counts) == len(nats(file, source))
+    whole = np.sum(list(found.counts.values()), axis=0)
+    middles = np.array(found.edges[:-1]) + 0.5 * np.diff(found.edges)
+    nearest = np.abs(both[:, None] - middles).argmin(1)
+    assert np.abs(whole - np.bincount(nearest, minlength=12)).sum() <= 2, "an edge may round"
+
+
+def test_quantiles_are_those_of_each_policy(file: Path):
+    found = queries.quantiles(file)
+    for source, values in found.values.items():
+        assert values == pytest.approx(np.quantile(nats(file, source), found.shares))
+
+
+def test_prompts_come_by_the_mean_log_ratio_of_aligned_answers(file: Path):
+    table = pq.read_table(file).to_pandas()
+    means = table[table["source"] == "aligned"].groupby("prompt_id")["log_ratio_nats"].mean()
+    found = queries.prompts(file, (0, 50))
+    wanted = means.sort_values(ascending=False)
+    assert found["kl_nats"].to_pylist() == pytest.approx(list(wanted))
+    assert set(found["prompts"].to_pylist()) == {len(means)}
+    assert queries.prompts(file, (5, 3))["kl_nats"].to_pylist() == pytest.approx(list(wanted[5:8]))
+
+
+def test_nothing_that_is_asked_for_is_read_as_sql(file: Path):
+    with pytest.raises(RunError, match="no response of this id"):
+        queries.row(file, "x' OR '1'='1")
+    assert queries.count(file, "aligned' OR '1'='1") == 0
+    assert queries.row(file, "r3")["prompt_id"] == "p3"
+
+
+def test_a_table_without_answers_has_empty_figures(tmp_path: Path):
+    empty = tmp_path / "responses.parquet"
+    pq.write_table(
+        pa.table(
+            {"source": pa.array([], pa.string()), "log_ratio_nats": pa.array([], pa.float64())}
+        ),
+        empty,
+    )
+    assert queries.histogram(empty, 9) == queries.Histogram([], {})
+    assert queries.quantiles(empty).values == {}
+    with pytest.raises(RunError, match="cannot be read"):
+        queries.prompts(empty, (0, 9))

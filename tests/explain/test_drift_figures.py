@@ -1,0 +1,35 @@
+"""Figures of drift from what was counted."""
+
+import pytest
+
+from explain.drift_figures import MAX_TOKENS, ecdf, histogram, moved_tokens
+from irl.records import TokenMove
+
+
+def test_a_histogram_shows_each_policys_shares():
+    figure = histogram([0.0, 1.0, 2.0], {"aligned": [1, 3], "reference": [8, 0]})
+    aligned, reference = figure.data
+    assert list(aligned.y) == [0.25, 0.75, 0.0]
+    assert list(reference.y) == [1.0, 0.0, 0.0]
+    assert list(aligned.customdata) == [1, 3, 0]
+    assert aligned.line.dash != reference.line.dash
+
+
+def test_an_ecdf_rises_from_0_to_1():
+    (one,) = ecdf([0.0, 0.5, 1.0], {"aligned": [-1.0, 0.0, 3.0]}).data
+    assert list(zip(one.x, one.y, strict=True)) == [(-1.0, 0.0), (0.0, 0.5), (3.0, 1.0)]
+
+
+def test_tokens_stand_by_how_far_they_moved_and_are_no_markup():
+    tokens = [TokenMove(token=f"t{at}", mean_log_ratio_nats=0.1 * at, n=3) for at in range(1, 40)]
+    tokens.append(TokenMove(token="<b>\n", mean_log_ratio_nats=-99.0, n=5))
+    figure = moved_tokens(tokens)
+    labels = figure.layout.yaxis.ticktext
+    assert len(labels) == MAX_TOKENS
+    assert labels[0].startswith("&lt;b&gt;")
+    assert labels[1] == "t39"
+    more, less = figure.data
+    assert list(less.x) == [-99.0]
+    assert less.customdata[0][1] == 5
+    assert more.x[0] == pytest.approx(3.9)
+    assert more.marker.symbol != less.marker.symbol
