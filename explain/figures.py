@@ -163,7 +163,7 @@ def safe_label(text: str, limit: int | None = None) -> str:
     plain = printable(text)
     if limit is not None and len(plain) > limit:
         plain = plain[: limit - 1] + "…"
-    return html.escape(plain)
+    return html.escape(plain, quote=False)  # Plotly knows no &quot; and would show it as it is
 
 
 def _side(row: Row) -> str:
