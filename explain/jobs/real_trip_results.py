@@ -210,11 +210,15 @@ def _rows_of(of: Measured, looks: _Trained) -> Iterator[ResultRow]:
             yield of.row(method, metric, "share", crossed_mean(before + gains))
             yield from _difference(of, method, f"{metric}, less the reference's", gains)
         yield from _difference(of, "round 1", f"{metric}, less the aligned policy's", back - taught)
+    before = looks.watch.before.length_tokens
+    yield of.row("reference", "length of an answer", "tokens", crossed_mean(before[None]))
     shares = []
     for method, each in (("true reward", [looks.taught]), ("round 1", looks.back)):
         gains, kl = np.stack([one.proxy for one in each]), np.stack([one.kl_nats for one in each])
         yield of.row(method, "gain of the true reward", "nats", crossed_mean(gains))
         yield of.row(method, "KL", "nats", crossed_mean(kl))
+        tokens = np.stack([one.length_tokens for one in each])
+        yield of.row(method, "length of an answer", "tokens", crossed_mean(tokens))
         shares.append([_of_frontier(look, looks.bound, looks.bound_prompts) for look in each])
         told = [one for one in shares[-1] if one is not None]
         share = mean_of_seeds(told) if told else None
