@@ -4,6 +4,7 @@ Caches are keyed by path and time of change: run files are replaced whole, never
 """
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from irl.records import AlignStep, AuditReport, Record
 from irl.runs import RUNS, ListedRun, list_runs
 
 EXAMPLES: Final = Path(__file__).parents[1] / "artifacts" / "examples"
+MODELS: Final = EXAMPLES.parent / "models"
 PAGE_SIZE: Final = 15
 BINS: Final = 60
 COLUMNS: Final = (
@@ -121,6 +123,37 @@ def runs() -> list[Run]:
         for listed in _listed(root):
             found.setdefault(listed.path.name, _run(listed))
     return list(found.values())
+
+
+def pairs() -> dict[str, dict[str, Any]]:
+    """Settings of the pairs that lie with the models, by name."""
+    found: dict[str, dict[str, Any]] = {}
+    for folder in sorted(MODELS.glob("*")):
+        prompts, labels = folder / "prompts.jsonl", folder / "heldout_preferences.jsonl"
+        if not (folder / "aligned").is_dir() or not prompts.is_file():
+            continue
+        reference = folder / "reference"
+        found[folder.name] = {
+            "aligned": str(folder / "aligned"),
+            "reference": str(reference) if reference.is_dir() else None,
+            "prompts": str(prompts),
+            "preferences": [str(labels)] if labels.is_file() else None,
+        }
+    return found
+
+
+def delete(run: Run) -> None:
+    """Remove a run folder for good; examples, and what lies outside the roots, stay.
+
+    Raises:
+        RunError: it is not to be removed, or cannot be.
+    """
+    if run.example or run.path.parent not in roots() or run.path.is_symlink():
+        raise RunError(f"{run.path} is no run of this folder; it stays.")
+    try:
+        shutil.rmtree(run.path)
+    except OSError as error:
+        raise RunError(f"{run.path} cannot be removed ({error.strerror or error}).") from None
 
 
 def responses(

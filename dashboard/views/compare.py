@@ -135,6 +135,6 @@ def _table(what: str, names: Sequence[str], rows: Sequence[Compared]) -> None:
         }
         for one in rows
     ]
-    columns: dict[str, Any] = {"name": _text(what, width="medium"), "apart": _check("apart")}
+    columns: dict[str, Any] = {"name": _text(what, width="large"), "apart": _check("apart")}
     columns |= {key: _text(name) for key, name in zip(keys, names, strict=True)}
     table(shown, columns, height="content")

@@ -17,6 +17,7 @@ from dashboard.widgets.run_choice import choose_run
 from dashboard.widgets.verdict import show_objectives, show_verdict
 from explain import figures
 from explain.words import REWARDS, condition_in_words
+from irl.errors import RunError
 from irl.records import Accuracy, AuditReport, Drift, Estimate, Identifiability, Term
 
 SCORERS: Final = {"log_ratio": "log-ratio", "recovered": "recovered reward"}
@@ -53,6 +54,22 @@ def render() -> None:
             "Low and high: its 95 % interval. Select a row to read it token by token."
         )
         browse_responses(run.path, replace(selection, run=name))
+    _deletion(run)
+
+
+def _deletion(run: loading.Run) -> None:
+    if run.example:
+        return
+    with st.popover("Delete this run"):
+        st.text(f"{run.path} and all that it holds will be gone for good.")
+        if st.button("Delete it", type="primary"):
+            try:
+                loading.delete(run)
+            except RunError as error:
+                st.text(str(error))
+                return
+            st.query_params.clear()
+            st.rerun()
 
 
 def _problem(run: loading.Run) -> None:

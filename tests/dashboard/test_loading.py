@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -231,3 +232,27 @@ def test_tokens_that_cannot_be_read_are_refused_with_a_reason(root: Path):
     file.unlink()
     with pytest.raises(RunError, match=r"has no tokens\.parquet"):
         loading.tokens(path, "p3-a0")
+
+
+def test_only_runs_of_the_roots_are_deleted(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_audit(root, "good")
+    (run,) = loading.runs()
+    elsewhere = replace(run, path=tmp_path / "elsewhere")
+    elsewhere.path.mkdir()
+    (root / "link").symlink_to(elsewhere.path)
+    for stays in (elsewhere, replace(run, path=root / "link"), replace(run, example=True)):
+        with pytest.raises(RunError, match="it stays"):
+            loading.delete(stays)
+        assert stays.path.exists()
+    loading.delete(run)
+    assert loading.runs() == []
+    assert not run.path.exists()
+
+
+def test_pairs_that_lie_with_the_models_can_be_audited():
+    found = loading.pairs()
+    assert {"real-detox", "detox", "null-finetuned"} <= set(found)
+    for settings in found.values():
+        assert all(Path(settings[name]).exists() for name in ("aligned", "prompts"))

@@ -19,6 +19,7 @@ from tests.dashboard.samples import (
     audit_report,
     term,
     write_audit,
+    write_course,
     write_report,
     write_unfinished,
 )
@@ -397,3 +398,34 @@ def test_the_whole_app_runs_without_a_heavy_library(tmp_path: Path):
 def test_no_file_of_the_dashboard_shadows_a_package():
     names = {path.stem for path in (ROOT / "dashboard").iterdir()}
     assert names.isdisjoint(sys.stdlib_module_names | {"irl", "explain", "tests"})
+
+
+def test_runs_are_shown_by_what_was_found_and_the_choice_stands_in_the_url(root: Path):
+    write_audit(root, "good")
+    write_course(root, "course")
+    for show, names in (("other audits", {"good"}), ("other jobs", {"course"})):
+        page = AppTest.from_file(str(APP), default_timeout=SECONDS)
+        page.query_params["show"] = show
+        assert set(shown(page).dataframe[0].value["name"]) == names
+    page = AppTest.from_file(str(APP), default_timeout=SECONDS)
+    page.query_params["show"] = "<script>"
+    assert set(shown(page).dataframe[0].value["name"]) == {"good", "course"}
+
+
+def test_a_run_is_deleted_after_a_question(root: Path):
+    path = write_audit(root, "good")
+    page = run("good")
+    assert str(path) in " ".join(texts(page))
+    next(button for button in page.button if button.label == "Delete it").click()
+    page.run()
+    assert not path.exists()
+
+
+def test_the_form_offers_pairs_that_are_here_and_no_path_is_typed(root: Path):
+    write_audit(root, "good")
+    page = runs()
+    pairs, trained = page.selectbox[0], page.selectbox[1]
+    assert "real-detox" in pairs.options
+    assert any("against" in option for option in pairs.options)
+    assert trained.value == "as recorded"
+    assert not page.text_input
