@@ -36,6 +36,9 @@ return !app || app.dataset.testScriptState === "notRunning"
 """
 
 
+_CONTROL, _TAB = "\ue009", "\ue004"
+
+
 class Browser:
     """One page of one browser."""
 
@@ -62,6 +65,16 @@ class Browser:
             {"type": "pause", "duration": 50},
             {"type": "pointerUp", "button": 0},
         )
+
+    def type_over(self, text: str) -> None:
+        """Replace what stands in the field that has the focus, and leave it."""
+        keys = [_CONTROL, "a"]
+        actions = [{"type": "keyDown", "value": key} for key in keys]
+        actions += [{"type": "keyUp", "value": key} for key in reversed(keys)]
+        for key in [*text, _TAB]:
+            actions += [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]
+        keyboard = {"type": "key", "id": "keyboard", "actions": actions}
+        _call(f"{self._session}/actions", {"actions": [keyboard]})
 
     def text(self) -> str:
         """What the page says, with the text inside figures."""

@@ -169,3 +169,46 @@ def test_a_link_shows_the_tokens_of_a_response_in_colour(runs: Path, tmp_path: P
         assert elsewhere(page, address) == []
         assert console(page) == []
     assert "Traceback" not in (tmp_path / "log.txt").read_text()
+
+
+FIELD = """
+const field = [...document.querySelectorAll("input")]
+  .find(input => input.getAttribute("aria-label") === "{}");
+const box = field.getBoundingClientRect(); return [box.left + 20, box.top + box.height / 2];
+"""
+NAMED = """
+const found = [...document.querySelectorAll("{}")]
+  .find(element => element.textContent.trim() === "{}");
+const box = found.getBoundingClientRect(); return [box.left + 20, box.top + box.height / 2];
+"""
+FEW = {"Prompts, at most": "20", "Answers to each, of each policy": "2"}
+
+
+@pytest.mark.browser
+def test_an_audit_is_started_by_the_form_and_seen_to_finish(tmp_path: Path):
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    with (
+        dashboard(runs, tmp_path / "log.txt") as address,
+        browser(tmp_path / "profile") as page,
+    ):
+        page.open(address)
+        page.wait_for(says("Start an audit", "There is no run yet"))
+        page.click(*page.script(NAMED.format("summary p", "Start an audit")))
+        page.wait_for(lambda page: page.script(FIELD.format("Seed"))[0] > 0)
+        for name, value in FEW.items():
+            page.click(*page.script(FIELD.format(name)))
+            page.type_over(value)
+        page.screenshot(tmp_path / "form.png")
+        page.click(*page.script(NAMED.format("button", "Start")))
+        page.wait_for(says(": working"))
+        page.screenshot(tmp_path / "working.png")
+        page.wait_for(lambda page: ": working" not in page.text(), seconds=300)
+        page.wait_for(says("Newest first", "finished"))
+        page.screenshot(tmp_path / "finished.png")
+        (run,) = runs.glob("audit-*")
+        assert (run / "report.html").is_file()
+        open_first_run(page)
+        page.wait_for(says("Objective: ", "What stands against it"))
+        assert console(page) == []
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()
