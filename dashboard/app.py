@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.loading import TRAINING, Run
 from dashboard.selection import Selection
-from dashboard.views import compare, drift, run, runs, training
+from dashboard.views import attributions, compare, drift, run, runs, training
 
 MAX_WIDTH_PIXELS = 1200
 
@@ -21,11 +21,12 @@ def _runs() -> None:
 # No icon here nor on a page: the browser would fetch it for the tab from fonts.gstatic.com.
 st.set_page_config(page_title="irl", layout="wide")
 runs_page = st.Page(_runs, title="Runs", url_path="runs", default=True)
-run_page = st.Page(run.render, title="Run", url_path="run")
+run_page = st.Page(run.render, title="Audit", url_path="run")
+attributions_page = st.Page(attributions.render, title="Attributions", url_path="attributions")
 drift_page = st.Page(drift.render, title="Policy drift", url_path="drift")
 training_page = st.Page(training.render, title="Ensembles and RLHF", url_path="training")
 compare_page = st.Page(compare.render, title="Compare", url_path="compare")
-pages = [runs_page, run_page, drift_page, training_page, compare_page]
+pages = [runs_page, run_page, attributions_page, drift_page, training_page, compare_page]
 page = st.navigation(pages, position="top")
 with st.container(horizontal_alignment="center"), st.container(width=MAX_WIDTH_PIXELS):
     page.run()

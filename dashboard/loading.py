@@ -15,7 +15,7 @@ import streamlit as st
 from pydantic import BaseModel, RootModel, ValidationError
 
 from dashboard import RUNS_VARIABLE, queries
-from dashboard.queries import Histogram, Quantiles
+from dashboard.queries import Histogram, Quantiles, Wanted
 from explain.exhibit import read_texts
 from explain.shading import COLUMNS as SHADED
 from explain.shading import PERCENTILE, Colour
@@ -29,6 +29,8 @@ EXAMPLES: Final = Path(__file__).parents[1] / "artifacts" / "examples"
 MODELS: Final = EXAMPLES.parent / "models"
 PAGE_SIZE: Final = 15
 BINS: Final = 60
+SIDE_BY_SIDE: Final = 6
+"Answers of each policy to one prompt that are shown beside each other"
 COLUMNS: Final = (
     "response_id",
     "prompt",
@@ -61,6 +63,7 @@ Order = Literal[
     "log-ratio, low to high",
     "reward, high to low",
     "reward, low to high",
+    "interval of the reward, wide to narrow",
 ]
 ORDERS: Final[dict[Order, tuple[str, str] | None]] = {
     "as written": None,
@@ -68,6 +71,10 @@ ORDERS: Final[dict[Order, tuple[str, str] | None]] = {
     "log-ratio, low to high": ("log_ratio_nats", "ascending"),
     "reward, high to low": ("reward_nats", "descending"),
     "reward, low to high": ("reward_nats", "ascending"),
+    "interval of the reward, wide to narrow": (
+        "reward_high_nats - reward_low_nats",
+        "descending",
+    ),
 }
 "Order of the responses, and the column and direction that it means"
 
@@ -142,6 +149,11 @@ def pairs() -> dict[str, dict[str, Any]]:
     return found
 
 
+def has_responses(run: Run) -> bool:
+    """Whether a finished run has kept what the policies answered."""
+    return run.state == "finished" and (run.path / "responses.parquet").is_file()
+
+
 def delete(run: Run) -> None:
     """Remove a run folder for good; examples, and what lies outside the roots, stay.
 
@@ -157,13 +169,19 @@ def delete(run: Run) -> None:
 
 
 def responses(
-    run: Path, *, source: str | None = None, order: Order = "as written", number: int = 1
+    run: Path,
+    *,
+    source: str | None = None,
+    find: str | None = None,
+    order: Order = "as written",
+    number: int = 1,
 ) -> Page:
     """One page of a run's responses.
 
     Args:
         run: the run folder.
         source: aligned, reference or given; all if None.
+        find: text that stands in the prompt or in the response, in whatever case.
         order: over the whole run, not the page; missing values come last.
         number: of the page, from 1; beyond the last means the last.
 
@@ -171,7 +189,7 @@ def responses(
         RunError: the run has no such table, or it cannot be read.
     """
     file = run / "responses.parquet"
-    page = _responses(str(file), _known(file), source, order, number)
+    page = _responses(str(file), _known(file), Wanted(source, find), order, number)
     if isinstance(page, str):
         raise RunError(page)
     return page
@@ -215,6 +233,19 @@ def response(run: Path, response_id: str) -> dict[str, Any]:
     if missing:
         raise RunError(f"responses.parquet lacks the columns {', '.join(missing)}.")
     return row | {"prompt": readable_prompt(row["prompt"] or "")}
+
+
+def answers_to_same_prompt(run: Path, response_id: str) -> list[dict[str, Any]]:
+    """The other answers to the prompt of a response, at most `SIDE_BY_SIDE` of each policy.
+
+    Raises:
+        RunError: the run has no responses, or they do not tell their prompt.
+    """
+    file = run / "responses.parquet"
+    found = _siblings(str(file), _known(file), response_id)
+    if isinstance(found, str):
+        raise RunError(found)
+    return [row for row in found if row["response_id"] != response_id]
 
 
 def texts(run: Path, response_ids: Sequence[str]) -> dict[str, str]:
@@ -369,23 +400,21 @@ def _parsed(file: Path, kind: type[Model], document: Callable[[bytes], bytes]) -
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
-def _responses(
-    file: str, changed: int, source: str | None, order: Order, number: int
-) -> Page | str:
+def _responses(file: str, changed: int, wanted: Wanted, order: Order, number: int) -> Page | str:
     """The page, or a sentence that says why it cannot be read."""
     del changed  # part of the key only
-    return _or_why(lambda: _page(Path(file), source, order, number))
+    return _or_why(lambda: _page(Path(file), wanted, order, number))
 
 
-def _page(file: Path, source: str | None, order: Order, number: int) -> Page:
+def _page(file: Path, wanted: Wanted, order: Order, number: int) -> Page:
     missing = sorted(set(COLUMNS) - set(queries.columns(file)), key=COLUMNS.index)
     if missing:
         raise RunError(f"{file.name} lacks the columns {', '.join(missing)}.")
-    n = queries.count(file, source)
+    n = queries.count(file, wanted)
     n_pages = max(1, -(-n // PAGE_SIZE))
     number = min(max(number, 1), n_pages)
     place = (number - 1) * PAGE_SIZE, PAGE_SIZE
-    rows = queries.page(file, COLUMNS, source, ORDERS[order], place)
+    rows = queries.page(file, COLUMNS, wanted, ORDERS[order], place)
     return Page(_readable(rows), number, n_pages, n)
 
 
@@ -421,6 +450,15 @@ def _one_row(file: str, changed: int, response_id: str) -> dict[str, Any] | str:
     """The row of a response, or a sentence that says why there is none."""
     del changed  # part of the key only
     return _or_why(lambda: queries.row(Path(file), response_id))
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _siblings(file: str, changed: int, response_id: str) -> list[dict[str, Any]] | str:
+    del changed  # part of the key only
+    names = ("response_id", "source", "response", "log_ratio_nats", "reward_nats")
+    return _or_why(
+        lambda: queries.answers(Path(file), names, response_id, SIDE_BY_SIDE).to_pylist()
+    )
 
 
 @st.cache_data(show_spinner=False, max_entries=100)

@@ -57,22 +57,30 @@ def columns(file: Path) -> list[str]:
         raise RunError(f"{file.name} cannot be read ({error}).") from None
 
 
-def count(file: Path, source: str | None) -> int:
-    """How many responses there are of one policy, or of all.
+@dataclass(frozen=True)
+class Wanted:
+    """Which responses."""
+
+    source: str | None = None
+    "whose; all if None"
+    find: str | None = None
+    "text that stands in the prompt or in the response, in whatever case"
+
+
+def count(file: Path, wanted: Wanted) -> int:
+    """How many responses there are.
 
     Raises:
         RunError: the table cannot be read.
     """
-    asked = (
-        "SELECT count(*) AS n FROM read_parquet($file) WHERE $source IS NULL OR source = $source"
-    )
-    return int(_ask(asked, file, source=source)["n"][0].as_py())
+    asked = f"SELECT count(*) AS n FROM read_parquet($file) WHERE {_WANTED}"
+    return int(_ask(asked, file, **vars(wanted))["n"][0].as_py())
 
 
 def page(
     file: Path,
     names: Sequence[str],
-    source: str | None,
+    wanted: Wanted,
     order: tuple[str, str] | None,
     place: tuple[int, int],
 ) -> pa.Table:
@@ -81,8 +89,9 @@ def page(
     Args:
         file: the table.
         names: of columns; this program's own.
-        source: whose responses; all if None.
-        order: a column and ascending or descending, this program's own; missing values come last.
+        wanted: which of them.
+        order: a column or a formula, this program's own, and ascending or descending; missing
+            values come last.
         place: how many rows to pass over, and how many to take.
 
     Raises:
@@ -91,11 +100,11 @@ def page(
     by = "" if order is None else f"{order[0]} {_DIRECTIONS[order[1]]} NULLS LAST, "
     asked = (
         f"SELECT {', '.join(names)} FROM read_parquet($file, file_row_number = true) "
-        "WHERE $source IS NULL OR source = $source "
+        f"WHERE {_WANTED} "
         f"ORDER BY {by}file_row_number LIMIT $many OFFSET $first"
     )
     first, many = place
-    return _ask(asked, file, source=source, first=first, many=many)
+    return _ask(asked, file, **vars(wanted), first=first, many=many)
 
 
 def row(file: Path, response_id: str) -> dict[str, Any]:
@@ -193,6 +202,32 @@ def prompts(file: Path, place: tuple[int, int]) -> pa.Table:
     return _ask(asked, file, first=first, many=many)
 
 
+def answers(file: Path, names: Sequence[str], response_id: str, most: int) -> pa.Table:
+    """All answers to the prompt of one response, highest log-ratio first.
+
+    Args:
+        file: the table of responses.
+        names: of columns; this program's own.
+        response_id: of one of them.
+        most: answers of each policy.
+
+    Raises:
+        RunError: the table cannot be read.
+    """
+    asked = (
+        f"SELECT {', '.join(names)} FROM read_parquet($file, file_row_number = true) "
+        "WHERE prompt_id = (SELECT prompt_id FROM read_parquet($file) "
+        "WHERE response_id = $response_id LIMIT 1) "
+        "QUALIFY row_number() OVER (PARTITION BY source ORDER BY file_row_number) <= $most "
+        "ORDER BY source, log_ratio_nats DESC NULLS LAST, file_row_number"
+    )
+    return _ask(asked, file, response_id=response_id, most=most)
+
+
+_WANTED: Final = (
+    "($source IS NULL OR source = $source) AND ($find IS NULL "
+    "OR contains(lower(response), lower($find)) OR contains(lower(prompt), lower($find)))"
+)
 _DIRECTIONS: Final = {"ascending": "ASC", "descending": "DESC"}
 
 

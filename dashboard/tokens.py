@@ -65,9 +65,9 @@ export default function ({ data, parentElement }) {
 _component = st.components.v2.component("irl_tokens", css=CSS, js=JS)
 
 
-def show_tokens(answer: Answer, colour: Colour, scale: float) -> None:
+def show_tokens(answer: Answer, colour: Colour, scale: float, key: str | None = None) -> None:
     """The answer's tokens with their legend; exact values where one points."""
-    _component(data=payload(answer, colour, scale))
+    _component(data=payload(answer, colour, scale), key=key)
 
 
 def payload(answer: Answer, colour: Colour, scale: float) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """One run: verdict and caveats first, then what is paid for, agreement, drift, responses."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +11,6 @@ from dashboard.selection import Selection
 from dashboard.widgets.aspects import show_aspects
 from dashboard.widgets.divergences import show_divergences
 from dashboard.widgets.plain import PLOT, nats, table
-from dashboard.widgets.responses import browse_responses
 from dashboard.widgets.run_choice import choose_run
 from dashboard.widgets.verdict import show_objectives, show_verdict
 from explain import figures
@@ -47,13 +45,8 @@ def render() -> None:
         _problem(run)
     if run.report is not None:
         _report(run.report, run.path)
-    if run.state == "finished":
-        st.subheader("Responses")
-        st.caption(
-            "Reward: the recovered one, out of fold, in units of beta, centred within the prompt. "
-            "Low and high: its 95 % interval. Select a row to read it token by token."
-        )
-        browse_responses(run.path, replace(selection, run=name))
+    if loading.has_responses(run):
+        st.caption("The page Attributions shows its responses, token by token.")
     _deletion(run)
 
 

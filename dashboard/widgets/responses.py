@@ -18,6 +18,7 @@ from irl.errors import RunError
 
 SOURCES: Final = {"all": None, "aligned": "aligned", "reference": "reference"}
 COLOUR_KEY: Final = "tokens_colour"
+FIND_KEY: Final = "find_responses"
 NOTES: Final = {
     "paid_for": "Paid for: the recovered reward, laid on the tokens that carry it. That is a "
     "choice; only the sum over a response is a matter of fact.",
@@ -29,11 +30,13 @@ _text, _number = st.column_config.TextColumn, st.column_config.NumberColumn
 
 def browse_responses(run: Path, selection: Selection) -> None:
     """Choose, turn pages, read."""
-    source, order = _choose()
-    page_key = f"page of {run.name}, {source}, {order}"
+    source, order = _choose(selection)
+    page_key = f"page of {run.name}, {source}, {order}, {selection.find}"
     number = st.session_state.get(page_key, 1)
     try:
-        page = loading.responses(run, source=source, order=order, number=number)
+        page = loading.responses(
+            run, source=source, find=selection.find, order=order, number=number
+        )
     except RunError as error:
         st.text(str(error))
         return
@@ -44,8 +47,16 @@ def browse_responses(run: Path, selection: Selection) -> None:
         _read(run, selection.response, selection)
 
 
-def _choose() -> tuple[str | None, Order]:
-    """Whose responses, and in which order."""
+def _choose(selection: Selection) -> tuple[str | None, Order]:
+    """Which responses, whose, and in which order."""
+    st.session_state[FIND_KEY] = selection.find or ""
+    st.text_input(
+        "Find in prompts and responses",
+        key=FIND_KEY,
+        placeholder="a word, a term, a phrase",
+        on_change=_follow_find,
+        args=(selection,),
+    )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = st.segmented_control(
             "Source", list(SOURCES), default="all", required=True, key="responses_source"
@@ -86,6 +97,10 @@ def _follow_row(key: str, names: Sequence[str], selection: Selection) -> None:
     _go(replace(selection, response=names[rows[0]] if rows else None))
 
 
+def _follow_find(selection: Selection) -> None:
+    _go(replace(selection, find=st.session_state[FIND_KEY] or None, response=None))
+
+
 def _follow_colour(selection: Selection) -> None:
     _go(replace(selection, colour=st.session_state[COLOUR_KEY]))
 
@@ -112,6 +127,37 @@ def _read(run: Path, response_id: str, selection: Selection) -> None:
             st.caption("response")
             st.code(row["response"], language=None, wrap_lines=True)
             st.text(str(error))
+            return
+    _beside(run, selection, response_id)
+
+
+def _beside(run: Path, selection: Selection, response_id: str) -> None:
+    """The other answers to the same prompt, in the same colours."""
+    try:
+        others = loading.answers_to_same_prompt(run, response_id)
+        scale = loading.scale(run, selection.colour)
+    except RunError as error:
+        st.text(str(error))
+        return
+    if not others:
+        return
+    st.subheader("Other answers to this prompt")
+    for policy in dict.fromkeys(row["source"] for row in others):
+        st.caption(f"of the {policy} policy" if policy != "given" else "given")
+        for row in others:
+            if row["source"] == policy:
+                with st.container(border=True):
+                    st.text(f"log-ratio {row['log_ratio_nats']:+.2f} nats")
+                    _coloured(run, selection, row["response_id"], scale)
+
+
+def _coloured(run: Path, selection: Selection, response_id: str, scale: float) -> None:
+    try:
+        answer = loading.tokens(run, response_id)
+    except RunError as error:
+        st.text(str(error))
+        return
+    show_tokens(answer, selection.colour, scale, key=f"tokens of {response_id}")
 
 
 def _facts(row: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ return [box.left, box.top];
 """
 
 
-PROBES = "/run/_stcore/"
+PROBES = "/_stcore/"
 "Where Streamlit's own page looks for its server first, under the page's address"
 COMPONENT = """
 const holder = [...document.querySelectorAll("*")]
@@ -153,7 +153,7 @@ def test_a_link_shows_the_tokens_of_a_response_in_colour(runs: Path, tmp_path: P
         dashboard(runs, tmp_path / "log.txt") as address,
         browser(tmp_path / "profile") as page,
     ):
-        page.open(f"{address}/run?run={NAME}&response=p31-a0", height=5200)
+        page.open(f"{address}/attributions?run={NAME}&response=p31-a0", height=5200)
         page.wait_for(lambda page: page.script(COMPONENT + "return tokens.length === 4"))
         shown = page.script(COMPONENT + "return tokens.map(token => token.textContent)")
         assert shown == ["<img", HOSTILE, "↵\n", "</s>"]

@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,10 @@ from tests.dashboard.samples import (
     write_report,
     write_unfinished,
 )
+from tests.dashboard.shown import SECONDS, VERBATIM, elements, shown, texts, without_id
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = ROOT / "dashboard" / "app.py"
-SECONDS = 60
-VERBATIM = {"text", "code", "dataframe", "selectbox"}
-"Elements that show text as it is"
 HEAVY = ("torch", "transformers", "captum", "sklearn", "peft")
 WHOLE_APP = """
 import json, sys
@@ -46,13 +43,6 @@ def run_page() -> None:
     run.render()
 
 
-def shown(page: AppTest) -> AppTest:
-    """The page after one run, which must not have failed."""
-    page.run()
-    assert not page.exception
-    return page
-
-
 def runs() -> AppTest:
     return shown(AppTest.from_file(str(APP), default_timeout=SECONDS))
 
@@ -66,30 +56,8 @@ def run(name: str | None = None, **query: str) -> AppTest:
     return shown(page)
 
 
-def texts(page: AppTest) -> list[str]:
-    return [element.value for element in page.text]
-
-
-def elements(block: Any) -> Iterator[Any]:
-    for child in getattr(block, "children", {}).values():
-        yield child
-        yield from elements(child)
-
-
-def without_id(proto: str) -> str:
-    """Identifiers hold keys, and are not shown."""
-    lines = proto.splitlines()
-    return "\n".join(line for line in lines if not line.strip().startswith("id:"))
-
-
 def plots(page: AppTest) -> list[str]:
     return [e.proto.spec for e in elements(page._tree) if e.type == "plotly_chart"]
-
-
-def component(page: AppTest) -> dict[str, Any] | None:
-    """What the component of tokens was given, if it is on the page."""
-    found = [e.proto for e in elements(page._tree) if e.type == "bidi_component"]
-    return json.loads(found[0].json) if found else None
 
 
 @pytest.mark.slow
@@ -129,7 +97,6 @@ def test_a_run_shows_its_verdict_and_caveats_first(root: Path):
         "Agreement with labels",
         "What the answers leave open",
         "Drift",
-        "Responses",
     ]
     assert any("loses accuracy" in text for text in texts(page))
     assert page.expander[0].label == "Not measured (2)"
@@ -236,89 +203,6 @@ def test_an_audit_without_terms_labels_drift_and_responses_says_so(root: Path):
     ):
         assert said in texts(page)
     assert plots(page) == []
-    assert len(page.dataframe[0].value) == 0
-
-
-def test_responses_are_turned_filtered_and_ordered(root: Path):
-    write_audit(root, "good")
-    page = run("good")
-    assert list(page.dataframe[-1].value["log_ratio_nats"]) == list(range(15))
-    page.pagination[0].set_value(2)
-    shown(page)
-    assert page.dataframe[-1].value["log_ratio_nats"].iloc[0] == 15
-    page.selectbox(key="responses_order").set_value("log-ratio, high to low")
-    shown(page)
-    assert page.dataframe[-1].value["log_ratio_nats"].iloc[0] == 59
-    page.button_group(key="responses_source").set_value("reference")
-    shown(page)
-    assert set(page.dataframe[-1].value["source"]) == {"reference"}
-
-
-@pytest.mark.slow
-def test_the_response_in_the_url_is_shown_token_by_token(root: Path):
-    write_audit(root, "good")
-    page = run("good", response="p31-a0")  # on another page of the table
-    assert f"What do you think, number 31? {HOSTILE}" in [code.value for code in page.code]
-    given = component(page)
-    assert given is not None
-    assert [token[0] for token in given["tokens"]] == ["<img", HOSTILE, "↵\n", "</s>"]
-    assert given["high"].endswith("paid for")
-    assert {"p31-a0", "aligned", "+31.00", "-31.00 (-31.00 to -31.00)"} <= set(texts(page))
-
-
-@pytest.mark.slow
-def test_the_colour_comes_from_the_url_and_goes_there(root: Path):
-    write_audit(root, "good")
-    page = run("good", response="p31-a0", colour="value_gained")
-    given = component(page)
-    assert given is not None
-    assert given["high"].endswith("value gained")
-    page.button_group(key="tokens_colour").set_value("paid_for")
-    shown(page)
-    assert dict(page.query_params) == {"run": "good", "response": "p31-a0"}
-    page.button_group(key="tokens_colour").set_value("value_gained")
-    assert shown(page).query_params["colour"] == "value_gained"
-
-
-@pytest.mark.slow
-def test_the_row_of_the_response_is_marked_and_without_one_nothing_is_shown(root: Path):
-    write_audit(root, "good")
-    key = "page of good, None, as written, 1"
-    page = run("good", response="p2-a0")
-    assert page.session_state[key] == {"selection": {"rows": [2]}}
-    page = run("good")
-    assert page.session_state[key] == {"selection": {"rows": []}}
-    assert component(page) is None
-
-
-@pytest.mark.slow
-def test_another_run_drops_the_response(root: Path):
-    write_audit(root, "good")
-    write_audit(root, "other")
-    page = run("good", response="p31-a0")
-    page.selectbox(key="chosen_run").select("other")
-    assert dict(shown(page).query_params) == {"run": "other"}
-
-
-def test_an_unknown_response_is_said_and_not_shown(root: Path):
-    write_audit(root, "good")
-    page = run("good", response=f"*{HOSTILE}*")
-    assert "responses.parquet has no response of this id." in texts(page)
-    assert component(page) is None
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("broken", [None, "no parquet"], ids=["missing", "damaged"])
-def test_without_tokens_the_response_is_shown_in_full_and_verbatim(root: Path, broken: str | None):
-    file = write_audit(root, "good") / "tokens.parquet"
-    file.unlink() if broken is None else file.write_text(broken)
-    page = run("good", response="p1-a0")
-    assert [code.value for code in page.code] == [
-        f"What do you think, number 1? {HOSTILE}",
-        HOSTILE,
-    ]
-    assert component(page) is None
-    assert any("tokens.parquet" in text for text in texts(page))
 
 
 def test_without_a_name_the_newest_run_is_shown_and_a_choice_goes_into_the_url(root: Path):
@@ -365,13 +249,13 @@ def test_no_untrusted_text_is_read_as_markdown_or_html(root: Path):
     name = "*a* [b](c) `d`"
     write_audit(root, name)
     found: dict[str, list[str]] = {}
-    for page in (runs(), run(name, response="p1-a0")):
+    for page in (runs(), run(name)):
         for element in elements(page._tree):
             if hasattr(element, "proto") and not hasattr(element, "children"):
                 found.setdefault(element.type, []).append(without_id(str(element.proto)))
     hostile = {kind for kind, protos in found.items() if any(MARK in p for p in protos)}
-    assert hostile - {"plotly_chart", "bidi_component"} <= VERBATIM
-    assert {"text", "dataframe", "plotly_chart", "bidi_component"} <= hostile
+    assert hostile - {"plotly_chart"} <= VERBATIM
+    assert {"text", "dataframe", "plotly_chart"} <= hostile
     labels = "".join(found["plotly_chart"])
     assert not any(tag in labels for tag in ("<img", "u003cimg", "<a ", "u003ca "))
     assert {kind for kind, protos in found.items() if any("*a*" in p for p in protos)} <= VERBATIM

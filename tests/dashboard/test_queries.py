@@ -26,6 +26,7 @@ def file(tmp_path: Path) -> Path:
         "prompt": [f"say {at % 40}" for at in range(N)],
         "source": ["aligned" if at % 2 else "reference" for at in range(N)],
         "log_ratio_nats": [None if at == 7 else float(value) for at, value in enumerate(nats)],
+        "response": [f"I say {at}" for at in range(N)],
         "n_tokens": [at % 9 for at in range(N)],
     }
     target = folder / "responses.parquet"
@@ -46,7 +47,8 @@ def test_pages_in_an_order_are_the_sorted_rows_with_ties_as_written(file: Path, 
     wanted = [*sorted(told, key=lambda row: sign * row["log_ratio_nats"]), rows[7]]
     order = "log_ratio_nats", direction
     pages = [
-        queries.page(file, ["response_id"], None, order, (first, 90)) for first in range(0, N, 90)
+        queries.page(file, ["response_id"], queries.Wanted(), order, (first, 90))
+        for first in range(0, N, 90)
     ]
     found = [one for page in pages for one in page["response_id"].to_pylist()]
     assert found == [row["response_id"] for row in wanted]
@@ -83,7 +85,7 @@ def test_prompts_come_by_the_mean_log_ratio_of_aligned_answers(file: Path):
 def test_nothing_that_is_asked_for_is_read_as_sql(file: Path):
     with pytest.raises(RunError, match="no response of this id"):
         queries.row(file, "x' OR '1'='1")
-    assert queries.count(file, "aligned' OR '1'='1") == 0
+    assert queries.count(file, queries.Wanted("aligned' OR '1'='1")) == 0
     assert queries.row(file, "r3")["prompt_id"] == "p3"
 
 
@@ -99,3 +101,16 @@ def test_a_table_without_answers_has_empty_figures(tmp_path: Path):
     assert queries.quantiles(empty).values == {}
     with pytest.raises(RunError, match="cannot be read"):
         queries.prompts(empty, (0, 9))
+
+
+def test_text_is_found_in_prompts_and_responses_in_whatever_case(file: Path):
+    for find, n in (("SAY 39", 19), ("i say 399", 1), ("_", 0), ("", N)):
+        assert queries.count(file, queries.Wanted(find=find)) == n
+    assert queries.count(file, queries.Wanted("aligned", "say 39")) == 14
+
+
+def test_answers_to_one_prompt_come_from_both_policies_highest_first(file: Path):
+    found = queries.answers(file, ["response_id", "prompt_id", "source"], "r43", 3)
+    assert found["prompt_id"].to_pylist() == ["p3"] * 3
+    assert set(found["source"].to_pylist()) == {"aligned"}
+    assert sorted(found["response_id"].to_pylist()) == ["r3", "r43", "r83"]

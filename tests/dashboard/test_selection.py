@@ -7,7 +7,7 @@ from dashboard.selection import Selection
 @pytest.mark.parametrize("response", ["0f3a-a0", "../x&colour=paid_for", None])
 @pytest.mark.parametrize("colour", ["paid_for", "value_gained"])
 def test_a_selection_survives_its_own_query(name: str | None, response: str | None, colour: str):
-    selection = Selection(name, response, colour)
+    selection = Selection(name, response, colour, find=response)
     assert Selection.from_query(selection.to_query()) == selection
 
 
