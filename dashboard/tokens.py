@@ -59,15 +59,16 @@ export default function ({ data, parentElement }) {
     text.append(token);
   }
   for (const old of parentElement.querySelectorAll(".legend, .tokens, .about")) old.remove();
-  parentElement.append(legend(data), text, about);
+  if (data.legend) parentElement.append(legend(data));
+  parentElement.append(text, about);
 }
 """
 _component = st.components.v2.component("irl_tokens", css=CSS, js=JS)
 
 
 def show_tokens(answer: Answer, colour: Colour, scale: float, key: str | None = None) -> None:
-    """The answer's tokens with their legend; exact values where one points."""
-    _component(data=payload(answer, colour, scale), key=key)
+    """The answer's tokens, exact values where one points; with a key, the legend is elsewhere."""
+    _component(data=payload(answer, colour, scale) | {"legend": key is None}, key=key)
 
 
 def payload(answer: Answer, colour: Colour, scale: float) -> dict[str, Any]:

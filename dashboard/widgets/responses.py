@@ -19,6 +19,7 @@ from irl.errors import RunError
 SOURCES: Final = {"all": None, "aligned": "aligned", "reference": "reference"}
 COLOUR_KEY: Final = "tokens_colour"
 FIND_KEY: Final = "find_responses"
+OF: Final = {"aligned": "of the aligned policy", "reference": "of the reference policy"}
 NOTES: Final = {
     "paid_for": "Paid for: the recovered reward, laid on the tokens that carry it. That is a "
     "choice; only the sum over a response is a matter of fact.",
@@ -55,7 +56,6 @@ def _choose(selection: Selection) -> tuple[str | None, Order]:
         key=FIND_KEY,
         placeholder="a word, a term, a phrase",
         on_change=_follow_find,
-        args=(selection,),
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = st.segmented_control(
@@ -87,26 +87,33 @@ def _show(page: Page, key: str, selection: Selection) -> None:
         columns,
         height="content",
         key=key,
-        on_select=partial(_follow_row, key, names, selection),
+        on_select=partial(_follow_row, key, names),
         selection_mode="single-row",
     )
 
 
-def _follow_row(key: str, names: Sequence[str], selection: Selection) -> None:
+def _follow_row(key: str, names: Sequence[str]) -> None:
     rows = st.session_state[key]["selection"]["rows"]
-    _go(replace(selection, response=names[rows[0]] if rows else None))
+    if rows:
+        _go(response=names[rows[0]])
+    elif Selection.from_query(st.query_params).response in names:
+        _go(response=None)  # else nothing was taken back: the response stands on another page
 
 
-def _follow_find(selection: Selection) -> None:
-    _go(replace(selection, find=st.session_state[FIND_KEY] or None, response=None))
+def _follow_find() -> None:
+    _go(find=st.session_state[FIND_KEY] or None, response=None)
 
 
-def _follow_colour(selection: Selection) -> None:
-    _go(replace(selection, colour=st.session_state[COLOUR_KEY]))
+def _follow_colour() -> None:
+    _go(colour=st.session_state[COLOUR_KEY])
 
 
-def _go(selection: Selection) -> None:
-    """The URL is the one truth about what is shown, so that links and the back button work."""
+def _go(**changes: Any) -> None:
+    """The URL is the one truth about what is shown, so that links and the back button work.
+
+    Changes are made to what it says now: one click may change two things.
+    """
+    selection = replace(Selection.from_query(st.query_params), **changes)
     st.query_params.from_dict(selection.to_query())
 
 
@@ -142,13 +149,15 @@ def _beside(run: Path, selection: Selection, response_id: str) -> None:
     if not others:
         return
     st.subheader("Other answers to this prompt")
-    for policy in dict.fromkeys(row["source"] for row in others):
-        st.caption(f"of the {policy} policy" if policy != "given" else "given")
-        for row in others:
-            if row["source"] == policy:
-                with st.container(border=True):
-                    st.text(f"log-ratio {row['log_ratio_nats']:+.2f} nats")
-                    _coloured(run, selection, row["response_id"], scale)
+    policies = list(dict.fromkeys(row["source"] for row in others))
+    for policy, column in zip(policies, st.columns(len(policies)), strict=True):
+        with column:
+            st.caption(OF.get(policy, "given"))
+            for row in others:
+                if row["source"] == policy:
+                    with st.container(border=True):
+                        st.text(f"log-ratio {row['log_ratio_nats']:+.2f} nats")
+                        _coloured(run, selection, row["response_id"], scale)
 
 
 def _coloured(run: Path, selection: Selection, response_id: str, scale: float) -> None:
@@ -183,7 +192,6 @@ def _tokens(run: Path, selection: Selection, response_id: str) -> None:
         required=True,
         key=COLOUR_KEY,
         on_change=_follow_colour,
-        args=(selection,),
     )
     st.caption(f"{NOTES[colour]} Point at a token for its exact values.")
     show_tokens(answer, colour, scale)
