@@ -195,6 +195,18 @@ def responses(
     return page
 
 
+def all_responses(run: Path, most: int) -> list[dict[str, Any]]:
+    """Every response, in the order written; not kept in a cache.
+
+    Raises:
+        RunError: the run has no responses, or they cannot be read.
+    """
+    file = run / "responses.parquet"
+    _known(file)
+    rows: list[dict[str, Any]] = queries.page(file, COLUMNS, Wanted(), None, (0, most)).to_pylist()
+    return rows
+
+
 def prompts(run: Path, number: int = 1) -> Page:
     """One page of a run's prompts, by how far the aligned policy has moved on them.
 
