@@ -59,6 +59,7 @@ bench: install
 	$(BIN)/python -m tests.benchmarks
 	$(BIN)/python -m tests.benchmarks.scoring
 	$(BIN)/python -m tests.benchmarks.linear
+	$(BIN)/python -m tests.benchmarks.dashboard
 
 results: install
 	@for recipe in docs/recipes/*.yaml; do \

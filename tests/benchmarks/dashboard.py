@@ -1,0 +1,235 @@
+"""`python -m tests.benchmarks.dashboard [--write]`: are large runs looked at as fast as small ones?
+
+Makes a run of 200,000 responses with 100 tokens each, and draws every page of the dashboard in one
+process, as its server would: once cold, then five times. What is measured is the script behind a
+page, not the browser. Memory is the peak of the process.
+"""
+
+import argparse
+import os
+import platform
+import resource
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from dashboard import loading
+from explain.results_page import render_table
+from irl.records import Estimate, ResultRow, ResultTable
+from irl.runs import now, open_run, versions
+from tests.dashboard.samples import audit_report, write_course
+
+RESPONSES, TOKENS, EACH = 200_000, 100, 8
+REPEATS = 5
+CHUNK = 5_000
+"Responses of one row group, as a job writes them"
+RESULTS = Path("docs/results/dashboard.json")
+VOCABULARY = [f"word{at}" for at in range(4000)]
+INTERVALS = (
+    f"Values are medians of {REPEATS} draws of the page after a first one; the interval is from\n"
+    "the least to the greatest; n counts draws."
+)
+
+
+def make_run(root: Path, name: str, n: int) -> None:
+    """An audit whose tables hold n responses."""
+    run = open_run("audit", {"aligned": "a", "reference": "r", "n": n}, {}, root / name)
+    run.write_text("report.json", audit_report(name).to_json())
+    rng = np.random.default_rng(0)
+    writers: dict[str, pq.ParquetWriter] = {}
+    for first in range(0, n, CHUNK):
+        for file, table in _chunk(rng, first, min(CHUNK, n - first)).items():
+            if file not in writers:
+                writers[file] = pq.ParquetWriter(run.path / file, table.schema, compression="zstd")
+            writers[file].write_table(table)
+    for writer in writers.values():
+        writer.close()
+    run.finish({})
+
+
+def _chunk(rng: np.random.Generator, first: int, n: int) -> dict[str, pa.Table]:
+    numbers = np.arange(first, first + n)
+    names = [f"{at // EACH:08d}-a{at % EACH}" for at in numbers]
+    words = rng.integers(0, len(VOCABULARY), (n, TOKENS))
+    said = [[VOCABULARY[at] for at in row] for row in words]
+    nats = {name: rng.normal(0.0, 0.3, (n, TOKENS)).astype(np.float32) for name in ("a", "p")}
+    ratio = nats["a"].sum(1, dtype=np.float64)
+    texts = [" ".join(row) for row in said]
+    responses = {
+        "response_id": names,
+        "prompt_id": [name.partition("-")[0] for name in names],
+        "prompt": [f"What about number {at // EACH}?" for at in numbers],
+        "response": texts,
+        "source": ["aligned" if at % 2 else "reference" for at in numbers],
+        "n_tokens": pa.array([TOKENS] * n, pa.int32()),
+        "aligned_nats": ratio - 200.0,
+        "reference_nats": np.full(n, -200.0),
+        "log_ratio_nats": ratio,
+        "reward_nats": ratio / 2,
+        "reward_low_nats": ratio / 2 - 1,
+        "reward_high_nats": ratio / 2 + 1,
+        "fold": pa.array(numbers % 5, pa.int32()),
+    }
+    lists = {
+        "aligned_nats": nats["a"] - 2.0,
+        "reference_nats": np.full((n, TOKENS), -2.0, np.float32),
+        "log_ratio_nats": nats["a"],
+        "paid_for_nats": nats["p"],
+    }
+    tokens = {
+        "response_id": names,
+        "token_ids": _lists(words.astype(np.int32)),
+        "tokens": pa.array(said, pa.list_(pa.string())),
+        **{name: _lists(values) for name, values in lists.items()},
+    }
+    return {"responses.parquet": pa.table(responses), "tokens.parquet": pa.table(tokens)}
+
+
+def _lists(values: np.ndarray) -> pa.Array:
+    offsets = pa.array(np.arange(len(values) + 1) * values.shape[1], pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(values.reshape(-1)))
+
+
+def _runs() -> None:
+    from dashboard.views import runs
+
+    runs.render(lambda _: None)
+
+
+def _audit() -> None:
+    from dashboard.views import run
+
+    run.render()
+
+
+def _attributions() -> None:
+    from dashboard.views import attributions
+
+    attributions.render()
+
+
+def _drift() -> None:
+    from dashboard.views import drift
+
+    drift.render()
+
+
+def _training() -> None:
+    from dashboard.views import training
+
+    training.render()
+
+
+def _compare() -> None:
+    from dashboard.views import compare
+
+    compare.render()
+
+
+def _export() -> None:
+    from dashboard.views import export
+
+    export.render()
+
+
+PAGES: dict[str, tuple[Callable[[], None], dict[str, str]]] = {
+    "Runs": (_runs, {}),
+    "Audit": (_audit, {"run": "large"}),
+    "Attributions": (_attributions, {"run": "large", "response": "00012345-a1"}),
+    "Attributions, a search": (_attributions, {"run": "large", "find": "word7 word"}),
+    "Policy drift": (_drift, {"run": "large"}),
+    "Ensembles and RLHF": (_training, {"run": "course"}),
+    "Compare": (_compare, {"run": "large", "with": "other"}),
+    "Export": (_export, {"run": "large"}),
+}
+
+
+def draw(page: Callable[[], None], query: dict[str, str]) -> float:
+    """Seconds of one draw, in a session of its own."""
+    app = AppTest.from_function(page, default_timeout=300)
+    for name, value in query.items():
+        app.query_params[name] = value
+    start = time.perf_counter()
+    app.run()
+    seconds = time.perf_counter() - start
+    assert not app.exception, app.exception
+    return seconds
+
+
+def measure(root: Path) -> list[ResultRow]:
+    """Draw every page."""
+    loading.roots = lambda: (root,)  # type: ignore[assignment]
+    st.cache_data.clear()
+    rows: list[ResultRow] = []
+
+    def tell(case: str, metric: str, unit: str, estimate: Estimate) -> None:
+        row = ResultRow(
+            **{"case": case, "method": "server", "metric": metric, "unit": unit, "seeds": []},
+            **{"estimate": estimate, "reason": None},
+        )
+        rows.append(row)
+        sys.stdout.write(f"{case:24s} {metric:28s} {estimate.value:8.3f} {unit}\n")
+
+    for case, (page, query) in PAGES.items():
+        cold = draw(page, query)
+        warm = [draw(page, query) for _ in range(REPEATS)]
+        tell(case, "first draw", "seconds", Estimate(value=cold, low=cold, high=cold, n=1))
+        middle = statistics.median(warm)
+        told = Estimate(value=middle, low=min(warm), high=max(warm), n=REPEATS)
+        tell(case, "draw", "seconds", told)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    tell(
+        "all pages",
+        "peak memory of the process",
+        "MiB",
+        Estimate(value=peak, low=peak, high=peak, n=1),
+    )
+    return rows
+
+
+def main() -> None:
+    """Make the runs in a process of its own, then draw the pages in this one."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--write", action="store_true", help=f"write {RESULTS}")
+    given = asked.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="dashboard-"))
+    try:
+        maker = get_context("spawn").Process(target=_make_all, args=(root,))
+        maker.start()
+        maker.join()
+        assert maker.exitcode == 0
+        rows = measure(root)
+    finally:
+        shutil.rmtree(root)
+    if given.write:
+        table = ResultTable(
+            name="dashboard",
+            command="python -m tests.benchmarks.dashboard --write",
+            created=now(),
+            machine=f"{platform.machine()}, {platform.system()}, {os.cpu_count()} cores",
+            versions=versions(),
+            rows=rows,
+        )
+        RESULTS.write_text(table.to_json(), encoding="utf-8")
+        RESULTS.with_suffix(".md").write_text(render_table(table, INTERVALS), encoding="utf-8")
+
+
+def _make_all(root: Path) -> None:
+    make_run(root, "large", RESPONSES)
+    make_run(root, "other", 100)
+    write_course(root, "course")
+
+
+if __name__ == "__main__":
+    main()
