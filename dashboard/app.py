@@ -4,7 +4,16 @@ import streamlit as st
 
 from dashboard.loading import TRAINING, Run
 from dashboard.selection import Selection
-from dashboard.views import attributions, compare, drift, export, run, runs, training
+from dashboard.views import (
+    accuracy,
+    attributions,
+    compare,
+    drift,
+    export,
+    run,
+    runs,
+    training,
+)
 
 MAX_WIDTH_PIXELS = 1200
 
@@ -23,11 +32,12 @@ st.set_page_config(page_title="irl", layout="wide")
 runs_page = st.Page(_runs, title="Runs", url_path="runs", default=True)
 run_page = st.Page(run.render, title="Audit", url_path="run")
 attributions_page = st.Page(attributions.render, title="Attributions", url_path="attributions")
+accuracy_page = st.Page(accuracy.render, title="Reward accuracy", url_path="accuracy")
 drift_page = st.Page(drift.render, title="Policy drift", url_path="drift")
 training_page = st.Page(training.render, title="Ensembles and RLHF", url_path="training")
 compare_page = st.Page(compare.render, title="Compare", url_path="compare")
 export_page = st.Page(export.render, title="Export", url_path="export")
-pages = [runs_page, run_page, attributions_page, drift_page, training_page]
+pages = [runs_page, run_page, attributions_page, accuracy_page, drift_page, training_page]
 pages += [compare_page, export_page]
 page = st.navigation(pages, position="top")
 with st.container(horizontal_alignment="center"), st.container(width=MAX_WIDTH_PIXELS):

@@ -21,14 +21,25 @@ from explain.shading import COLUMNS as SHADED
 from explain.shading import PERCENTILE, Colour
 from explain.tokens import Answer, answer
 from explain.words import readable_prompt
+from irl.bootstrap import codes, from_sums, ratio, share
 from irl.errors import RunError
-from irl.records import AlignStep, AuditReport, Record
+from irl.records import AlignStep, AuditReport, Estimate, Record, ReliabilityBin
 from irl.runs import RUNS, ListedRun, list_runs
 
 EXAMPLES: Final = Path(__file__).parents[1] / "artifacts" / "examples"
 MODELS: Final = EXAMPLES.parent / "models"
 PAGE_SIZE: Final = 15
 BINS: Final = 60
+ROC_POINTS: Final = 300
+LENGTH_EDGES: Final = (-10, -3, 4, 11)
+LENGTH_BINS: Final = (
+    "11 or more fewer",
+    "4 to 10 fewer",
+    "3 fewer to 3 more",
+    "4 to 10 more",
+    "11 or more",
+)
+"Of the difference in tokens between two answers"
 SIDE_BY_SIDE: Final = 6
 "Answers of each policy to one prompt that are shown beside each other"
 COLUMNS: Final = (
@@ -113,6 +124,18 @@ class Spread:
 
     histogram: Histogram
     quantiles: Quantiles
+
+
+@dataclass(frozen=True)
+class ToldApart:
+    """What a score makes of pairs, one answer of each policy to the same prompt."""
+
+    pairs: int
+    roc: tuple[list[float], list[float]]
+    "(fpr, tpr) from the highest score on"
+    bins: list[ReliabilityBin]
+    by_length: list[Estimate | None]
+    "share of pairs ranked right in each of LENGTH_BINS"
 
 
 def roots() -> tuple[Path, ...]:
@@ -231,6 +254,36 @@ def spread(run: Path) -> Spread:
     if isinstance(found, str):
         raise RunError(found)
     return found
+
+
+def told_apart(run: Path, column: str) -> ToldApart:
+    """How well a score tells the policies' answers apart.
+
+    Args:
+        run: the run folder.
+        column: of the score; this program's own.
+
+    Raises:
+        RunError: the run has no responses, or they cannot be read.
+    """
+    file = run / "responses.parquet"
+    found = _told_apart(str(file), _known(file), column)
+    if isinstance(found, str):
+        raise RunError(found)
+    return found
+
+
+def wrong_pairs(run: Path, column: str, number: int = 1) -> Page:
+    """One page of the pairs that a score ranks wrong, the widest margins first.
+
+    Raises:
+        RunError: the run has no responses, or they cannot be read.
+    """
+    file = run / "responses.parquet"
+    page = _wrong_pairs(str(file), _known(file), column, number)
+    if isinstance(page, str):
+        raise RunError(page)
+    return page
 
 
 def response(run: Path, response_id: str) -> dict[str, Any]:
@@ -437,6 +490,47 @@ def _prompts(file: str, changed: int, number: int) -> Page | str:
     def page() -> Page:
         rows = queries.prompts(Path(file), ((number - 1) * PAGE_SIZE, PAGE_SIZE))
         n = rows["prompts"][0].as_py() if rows.num_rows else 0
+        return Page(_readable(rows), number, max(1, -(-n // PAGE_SIZE)), n)
+
+    return _or_why(page)
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _told_apart(file: str, changed: int, column: str) -> ToldApart | str:
+    del changed  # part of the key only
+
+    def read() -> ToldApart:
+        at = Path(file)
+        curve = queries.roc(at, column, ROC_POINTS)
+        bins = queries.reliability(at, column).to_pylist()
+        return ToldApart(
+            pairs=sum(one["n"] for one in bins),
+            roc=(curve["fpr"].to_pylist(), curve["tpr"].to_pylist()),
+            bins=[ReliabilityBin.model_validate(one) for one in bins],
+            by_length=_by_length(queries.right_by_length(at, column, LENGTH_EDGES)),
+        )
+
+    return _or_why(read)
+
+
+def _by_length(hits: pa.Table) -> list[Estimate | None]:
+    """Shares with their intervals over prompts."""
+    rows = hits.to_pandas()
+    found = []
+    for at in range(len(LENGTH_BINS)):
+        here = rows[rows["bin"] == at]
+        sums = here[["hits", "n"]].to_numpy(dtype=float)
+        found.append(share(from_sums(sums, codes(here["prompt_id"].tolist()), ratio)))
+    return found
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _wrong_pairs(file: str, changed: int, column: str, number: int) -> Page | str:
+    del changed  # part of the key only
+
+    def page() -> Page:
+        rows = queries.wrong_pairs(Path(file), column, ((number - 1) * PAGE_SIZE, PAGE_SIZE))
+        n = rows["pairs"][0].as_py() if rows.num_rows else 0
         return Page(_readable(rows), number, max(1, -(-n // PAGE_SIZE)), n)
 
     return _or_why(page)

@@ -1,13 +1,13 @@
 """One run: verdict and caveats first, then what is paid for, agreement, drift, responses."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import streamlit as st
 
 from dashboard import loading
 from dashboard.selection import Selection
+from dashboard.widgets.agreement import show_agreement
 from dashboard.widgets.aspects import show_aspects
 from dashboard.widgets.divergences import show_divergences
 from dashboard.widgets.plain import PLOT, nats, table
@@ -16,16 +16,8 @@ from dashboard.widgets.verdict import show_objectives, show_verdict
 from explain import figures
 from explain.words import REWARDS, condition_in_words
 from irl.errors import RunError
-from irl.records import Accuracy, AuditReport, Drift, Estimate, Identifiability, Term
+from irl.records import AuditReport, Drift, Identifiability, Term
 
-SCORERS: Final = {"log_ratio": "log-ratio", "recovered": "recovered reward"}
-FIGURES: Final = {
-    "preference": "pairs ranked as labelled",
-    "auc": "AUC within the prompt",
-    "spearman": "Spearman",
-    "ece": "calibration error (ECE)",
-    "length_controlled": "pairs ranked as labelled, length controlled",
-}
 _text, _number = st.column_config.TextColumn, st.column_config.NumberColumn
 
 
@@ -76,7 +68,7 @@ def _report(report: AuditReport, run: Path) -> None:
     show_objectives(report.objectives)
     _terms(report.terms)
     show_aspects(report, loading.texts(run, [r.response_id for r in report.aspect_residuals]))
-    _agreement(report.accuracy)
+    show_agreement(report.accuracy)
     _left_open(report.identifiability)
     _drift(report.drift)
 
@@ -119,26 +111,6 @@ def _term_columns() -> dict[str, Any]:
             "is paid for.",
         ),
     }
-
-
-def _agreement(accuracy: list[Accuracy]) -> None:
-    st.subheader("Agreement with labels")
-    rows = list(_agreement_rows(accuracy))
-    if not rows:
-        st.text("No labels were given.")
-        return
-    columns = {name: _number(name, format="%.3f") for name in ("value", "low", "high")}
-    names = {name: _text(name) for name in ("figure", "scorer", "labels")}
-    table(rows, {**names, **columns, "n": _number("n")}, height="content")
-
-
-def _agreement_rows(accuracy: list[Accuracy]) -> Iterator[dict[str, Any]]:
-    for key, figure in FIGURES.items():
-        for row in accuracy:
-            measured: Estimate | None = getattr(row, key)
-            if measured is not None:
-                names = {"figure": figure, "scorer": SCORERS[row.scorer], "labels": row.labels}
-                yield names | measured.model_dump()
 
 
 def _left_open(found: Identifiability | None) -> None:

@@ -1,11 +1,14 @@
 """SQL over a run's tables against plain readings of the same rows."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.metrics import roc_curve
 
 from dashboard import queries
 from irl.errors import RunError
@@ -114,3 +117,78 @@ def test_answers_to_one_prompt_come_from_both_policies_highest_first(file: Path)
     assert found["prompt_id"].to_pylist() == ["p3"] * 3
     assert set(found["source"].to_pylist()) == {"aligned"}
     assert sorted(found["response_id"].to_pylist()) == ["r3", "r43", "r83"]
+
+
+# --- pairs: one answer of each policy to one prompt ----------------------------------------------
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """Six answers of each policy to thirty prompts, each with a constant of its own."""
+    n = 30 * 12
+    prompt, aligned = np.arange(n) // 12, np.arange(n) % 2 == 1
+    score = np.round(RNG.normal(0.6 * aligned, 1.0) + 50 * prompt, 1)
+    target = tmp_path / "responses.parquet"
+    rows = {
+        "response_id": [f"r{at}" for at in range(n)],
+        "prompt_id": [f"p{at}" for at in prompt],
+        "prompt": [f"say {at}" for at in prompt],
+        "response": [f"I say {at}" for at in range(n)],
+        "source": ["aligned" if one else "reference" for one in aligned],
+        "score": score,
+        "n_tokens": RNG.integers(5, 40, n),
+    }
+    pq.write_table(pa.table(rows), target)
+    return target
+
+
+def plain_pairs(file: Path) -> pd.DataFrame:
+    table = pq.read_table(file).to_pandas()
+    both = [table[table["source"] == source] for source in ("aligned", "reference")]
+    return both[0].merge(both[1], on="prompt_id", suffixes=("_a", "_r"))
+
+
+def test_the_curve_is_the_receiver_operating_characteristic(pairs: Path):
+    table = pq.read_table(pairs).to_pandas()
+    centred = table["score"] - table.groupby("prompt_id")["score"].transform("mean")
+    fpr, tpr, _ = roc_curve(table["source"] == "aligned", centred.round(9), drop_intermediate=False)
+    found = queries.roc(pairs, "score", 10_000)
+    assert [0.0, *found["fpr"].to_pylist()] == pytest.approx(list(fpr))
+    assert [0.0, *found["tpr"].to_pylist()] == pytest.approx(list(tpr))
+    thinned = queries.roc(pairs, "score", 20)
+    assert thinned.num_rows < 60
+    assert (thinned["fpr"][-1].as_py(), thinned["tpr"][-1].as_py()) == (1.0, 1.0)
+
+
+def test_bins_hold_every_pair_and_say_how_often_odds_were_right(pairs: Path):
+    margins = plain_pairs(pairs).eval("score_a - score_r").to_numpy()
+    found = queries.reliability(pairs, "score").to_pandas()
+    assert found["n"].sum() == len(margins) == 30 * 36
+    hits = (margins > 0) + 0.5 * (margins == 0)
+    assert (found["share_right"] * found["n"]).sum() == pytest.approx(hits.sum())
+    p = 1 / (1 + np.exp(-np.abs(margins)))
+    assert (found["probability"] * found["n"]).sum() == pytest.approx(p.sum())
+    assert found["probability"].is_monotonic_increasing
+
+
+def test_pairs_by_length_are_those_of_plain_python(pairs: Path):
+    table = plain_pairs(pairs)
+    longer = (table["n_tokens_a"] - table["n_tokens_r"]).to_numpy()
+    right = (table["score_a"] > table["score_r"]) + 0.5 * (table["score_a"] == table["score_r"])
+    found = queries.right_by_length(pairs, "score", [-10, -3, 4, 11]).to_pandas()
+    for at, (low, high) in enumerate(pairwise([-99, -10, -3, 4, 11, 99])):
+        here = (longer >= low) & (longer < high)
+        mine = found[found["bin"] == at]
+        assert mine["n"].sum() == here.sum()
+        assert mine["hits"].sum() == pytest.approx(right[here].sum())
+
+
+def test_wrong_pairs_come_by_the_widest_margin(pairs: Path):
+    table = plain_pairs(pairs)
+    margins = (table["score_a"] - table["score_r"]).round(9)
+    wrong = sorted(margins[margins < 0])
+    found = queries.wrong_pairs(pairs, "score", (0, 5))
+    assert found["margin"].to_pylist() == pytest.approx(wrong[:5])
+    assert set(found["pairs"].to_pylist()) == {len(wrong)}
+    later = queries.wrong_pairs(pairs, "score", (5, 5))
+    assert later["margin"].to_pylist() == pytest.approx(wrong[5:10])

@@ -1,0 +1,97 @@
+"""How well rewards tell answers apart, as Plotly figures of what was counted elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import plotly.graph_objects as go
+
+from explain.figures import GRID, axis_title
+from explain.shading import CHARGED, PAID, QUIET
+from irl.records import Estimate
+
+PIXELS: Final = 420
+LENGTH_PIXELS: Final = 340
+_STYLES: Final = ((PAID, "solid", "circle"), (CHARGED, "dot", "diamond"))
+Curve = tuple[Sequence[float], Sequence[float]]
+"(fpr, tpr), both rising"
+
+
+def roc(curves: Mapping[str, Curve]) -> go.Figure:
+    """Aligned answers found over reference answers called so; the diagonal is chance."""
+    figure = go.Figure()
+    figure.add_trace(
+        go.Scatter(
+            x=[0, 1],
+            y=[0, 1],
+            mode="lines",
+            line={"color": QUIET, "width": 1, "dash": "dash"},
+            name="chance",
+            hoverinfo="skip",
+        )
+    )
+    for (name, (fpr, tpr)), (colour, dash, _) in zip(curves.items(), _STYLES, strict=False):
+        figure.add_trace(
+            go.Scatter(
+                x=[0.0, *fpr],
+                y=[0.0, *tpr],
+                mode="lines",
+                line={"color": colour, "dash": dash, "width": 2},
+                name=name,
+                hovertemplate=f"{name}<br>%{{y:.1%}} of aligned answers, %{{x:.1%}} of the "
+                "reference's<extra></extra>",
+            )
+        )
+    figure.update_xaxes(title=axis_title("share of the reference's answers"), range=[-0.01, 1.01])
+    figure.update_yaxes(title=axis_title("share of the aligned policy's"), range=[-0.01, 1.01])
+    return _plain(figure, PIXELS)
+
+
+def right_by_length(
+    bins: Sequence[str], lines: Mapping[str, Sequence[Estimate | None]]
+) -> go.Figure:
+    """Share of pairs ranked right, by how much longer the aligned answer is."""
+    figure = go.Figure()
+    figure.add_hline(y=0.5, line_width=1, line_dash="dash", line_color=QUIET)
+    for at, (name, values) in enumerate(lines.items()):
+        colour, dash, symbol = _STYLES[at % len(_STYLES)]
+        told = [(label, value) for label, value in zip(bins, values, strict=True) if value]
+        figure.add_trace(
+            go.Scatter(
+                x=[label for label, _ in told],
+                y=[value.value for _, value in told],
+                customdata=[[value.low, value.high, value.n] for _, value in told],
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [value.high - value.value for _, value in told],
+                    "arrayminus": [value.value - value.low for _, value in told],
+                    "thickness": 1.5,
+                    "width": 0,
+                },
+                mode="lines+markers",
+                line={"color": colour, "dash": dash, "width": 2},
+                marker={"symbol": symbol, "size": 8},
+                name=name,
+                hovertemplate=f"{name}, %{{x}}<br>%{{y:.3f}} (%{{customdata[0]:.3f}} to "
+                "%{customdata[1]:.3f}), n = %{customdata[2]} prompts<extra></extra>",
+            )
+        )
+    figure.update_xaxes(
+        title=axis_title("tokens of the aligned answer less those of the reference's"),
+        categoryorder="array",
+        categoryarray=list(bins),
+    )
+    figure.update_yaxes(title=axis_title("share of pairs ranked right"))
+    return _plain(figure, LENGTH_PIXELS)
+
+
+def _plain(figure: go.Figure, height: int) -> go.Figure:
+    for update in (figure.update_xaxes, figure.update_yaxes):
+        update(automargin=True, zeroline=False, showgrid=True, gridcolor=GRID)
+    figure.update_layout(
+        height=height,
+        margin={"l": 10, "r": 10, "t": 40, "b": 10},
+        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
+        showlegend=True,
+    )
+    return figure
