@@ -95,12 +95,16 @@ class RunFolder:
         return manifest
 
     def finish_without(self, names: Sequence[str]) -> Manifest:
-        """Remove files from a finished run, and finish it again without them."""
+        """Remove files or folders from a finished run, and finish it again without them."""
         manifest = self.path / "manifest.json"
         counts = read_record(manifest, Manifest).counts
         manifest.unlink()
         for name in names:
-            (self.path / name).unlink(missing_ok=True)
+            file = self.path / name
+            if file.is_dir():
+                shutil.rmtree(file)
+            else:
+                file.unlink(missing_ok=True)
         self.log("removed", files=list(names))
         return self.finish(counts)
 

@@ -1,6 +1,7 @@
 """The job `irl runs examples`: the small runs that are tracked with the code.
 
-Each is an ordinary audit, less what need not be kept: report.html is mostly plotly.js and can be
+Audits, and trainings (explain/jobs/example_trainings.py). Each is an ordinary run, less what need
+not be kept: report.html is mostly plotly.js and can be
 rendered again, and answers of the pair on real text could repeat sentences that it learnt from.
 """
 
@@ -12,13 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from explain.jobs.audit import run_audit
+from explain.jobs.example_trainings import ALIGNED, ENSEMBLE, PATH, Trainings, make_trainings
 from irl.config import AuditSettings, TrainedWith
 from irl.engine.shards import Progress, silent
 from irl.errors import InputError, RunError
 from irl.runs import write_text
 
 MODELS, EXAMPLES = Path("artifacts/models"), Path("artifacts/examples")
-MAX_BYTES: Final = 3_000_000
+MAX_BYTES: Final = 6_000_000
 "of all examples together"
 SETTINGS: Final[dict[str, Any]] = {
     "prompt_limit": 320,
@@ -72,10 +74,26 @@ PAIRS: Final = (
 )
 
 
+TRAININGS: Final = Trainings(
+    pair=MODELS / "detox",
+    audit="detox",
+    align={
+        **{"member": 0, "beta": 0.02, "learning_rate": 1e-3, "steps": 44, "batch": 64},
+        **{"max_new_tokens": 36, "watched_prompts": 40, "watch_every": 2},
+    },
+)
+
+
 def make_examples(
-    root: Path = EXAMPLES, pairs: Sequence[Example] = PAIRS, *, progress: Progress = silent
+    root: Path = EXAMPLES,
+    pairs: Sequence[Example] = PAIRS,
+    trainings: Trainings | None = TRAININGS,
+    *,
+    progress: Progress = silent,
 ) -> Path:
-    """Audit every pair afresh; the examples are replaced once all are there and small enough.
+    """Audit every pair afresh; the audits are replaced once all are there and small enough.
+
+    Then the trainings, in their places: they name each other.
 
     Raises:
         InputError: a pair is not there.
@@ -92,7 +110,9 @@ def make_examples(
         for folder in made:
             shutil.rmtree(root / folder.name, ignore_errors=True)
             folder.rename(root / folder.name)
-    write_text(root / "README.md", _readme(pairs))
+    if trainings is not None:
+        _check_size([root / name for name in make_trainings(root, trainings)])
+    write_text(root / "README.md", _readme(pairs, trainings))
     return root
 
 
@@ -102,7 +122,7 @@ def _check_size(runs: Sequence[Path]) -> None:
         raise RunError(f"The examples take {size:,} bytes; at most {MAX_BYTES:,} are tracked.")
 
 
-def _readme(pairs: Sequence[Example]) -> str:
+def _readme(pairs: Sequence[Example], trainings: Trainings | None) -> str:
     rows = "".join(
         f"| {pair.name} | {pair.about} | {'yes' if pair.answers else 'no'} |\n" for pair in pairs
     )
@@ -116,6 +136,19 @@ of each policy to each; every setting is in `config.yaml`.
 | run | pair | answers kept |
 |---|---|---|
 {rows}
+{_trainings(trainings)}
 Left out: report.html, which `irl runs export {EXAMPLES}/RUN page.html` writes again; and the
 answers of the pair on real text, which could repeat sentences that it learnt from.
+"""
+
+
+def _trainings(trainings: Trainings | None) -> str:
+    if trainings is None:
+        return ""
+    return f"""
+| run | what it is |
+|---|---|
+| {ENSEMBLE} | ten members fitted to held-out preferences of {trainings.pair.name} |
+| {ALIGNED} | its reference, aligned with one of them at a low price of KL; without its weights |
+| {PATH} | the path from the reference of {trainings.pair.name} through the aligned policy |
 """

@@ -119,6 +119,12 @@ def _attributions() -> None:
     attributions.render()
 
 
+def _accuracy() -> None:
+    from dashboard.views import accuracy
+
+    accuracy.render()
+
+
 def _drift() -> None:
     from dashboard.views import drift
 
@@ -148,6 +154,7 @@ PAGES: dict[str, tuple[Callable[[], None], dict[str, str]]] = {
     "Audit": (_audit, {"run": "large"}),
     "Attributions": (_attributions, {"run": "large", "response": "00012345-a1"}),
     "Attributions, a search": (_attributions, {"run": "large", "find": "word7 word"}),
+    "Reward accuracy": (_accuracy, {"run": "large"}),
     "Policy drift": (_drift, {"run": "large"}),
     "Ensembles and RLHF": (_training, {"run": "course"}),
     "Compare": (_compare, {"run": "large", "with": "other"}),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import RUNS_VARIABLE, loading
 from explain.jobs import examples
+from explain.jobs.example_trainings import Trainings, make_trainings
 from explain.jobs.examples import Example, make_examples
 from irl.errors import InputError, RunError
 from irl.records import Manifest
@@ -28,9 +30,9 @@ KEPT = {
 
 def write_pair(folder: Path, *, labelled: bool) -> Path:
     save_pair(folder)
-    prompts = [{"prompt": f"what now, number {n}?"} for n in range(6)]
+    prompts = [{"prompt": f"what now, number {n}?"} for n in range(12)]
     rows = [{**row, "chosen": " a fine idea", "rejected": " a bad idea"} for row in prompts]
-    for name, lines in (("prompts", prompts), ("heldout_preferences", rows if labelled else [])):
+    for name, lines in (("prompts", prompts[:6]), ("heldout_preferences", rows if labelled else [])):
         if lines:
             text = "".join(json.dumps(line) + "\n" for line in lines)
             (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
@@ -52,7 +54,7 @@ def made(pairs: tuple[Example, ...], tmp_path_factory: pytest.TempPathFactory) -
     root = tmp_path_factory.mktemp("artifacts") / "examples"
     (root / "silent").mkdir(parents=True)
     (root / "silent" / "config.yaml").write_text("of an older making", encoding="utf-8")
-    return make_examples(root, pairs)
+    return make_examples(root, pairs, None)
 
 
 @pytest.fixture
@@ -98,7 +100,28 @@ def test_the_dashboard_reads_them_as_finished_examples(looked_at: Path):
         assert (run.state, run.problem, run.example) == ("finished", None, True)
         assert run.report is not None
     assert [bool(found[name].report.accuracy) for name in ("silent", "spoken")] == [True, False]
-    assert loading.responses(looked_at / "spoken").n_responses == 48
+    assert loading.responses(looked_at / "spoken").n == 48
+
+
+def test_trainings_are_made_of_a_pair_and_leave_no_weights_behind(
+    made: Path, pairs: tuple[Example, ...], tmp_path: Path
+):
+    root = shutil.copytree(made, tmp_path / "examples")
+    small = {"steps": 2, "batch": 8, "answers_per_prompt": 4, "max_new_tokens": 4, "member": 0}
+    members = {"form": "linear", "confidences": [], "learning": {"epochs": 2, "seeds": [0, 1]}}
+    trainings = Trainings(
+        pair=pairs[0].pair,
+        audit="silent",
+        ensemble=members,
+        align={**small, "watched_prompts": 2, "watch_every": 1},
+        path={"alphas": [-1.0, 0.0, 0.5], "random_directions": 1, "max_new_tokens": 4},
+    )
+    names = make_trainings(root, trainings)
+    found = {run.path.name: run for run in list_runs(root)}
+    assert [found[name].command for name in names] == ["ensemble", "align", "extrapolate"]
+    assert all(found[name].state == "finished" for name in names)
+    assert not (root / names[1] / "policy").exists()
+    assert (root / names[1] / "steps.jsonl").is_file()
 
 
 def run_page() -> None:
@@ -113,7 +136,7 @@ def test_the_page_of_an_example_without_answers_says_so_calmly(looked_at: Path):
     page.run()
     assert not page.exception
     assert not page.error
-    assert "This run has no responses.parquet." in [text.value for text in page.text]
+    assert not any("Attributions" in caption.value for caption in page.caption)
 
 
 def test_too_large_examples_are_refused_and_the_old_ones_stay(
@@ -123,7 +146,7 @@ def test_too_large_examples_are_refused_and_the_old_ones_stay(
     (tmp_path / "silent" / "old").touch()
     monkeypatch.setattr(examples, "MAX_BYTES", 1000)
     with pytest.raises(RunError, match="at most 1,000"):
-        make_examples(tmp_path, pairs[:1])
+        make_examples(tmp_path, pairs[:1], None)
     assert [path.name for path in tmp_path.rglob("*")] == ["silent", "old"]
 
 
@@ -132,7 +155,7 @@ def test_a_pair_that_is_not_there_is_refused_before_any_work(
 ):
     absent = Example(tmp_path / "absent", "nothing", "rloo")
     with pytest.raises(InputError, match=r"absent .* `irl organisms build`"):
-        make_examples(tmp_path / "examples", [*pairs, absent])
+        make_examples(tmp_path / "examples", [*pairs, absent], None)
     assert not (tmp_path / "examples").exists()
 
 
