@@ -104,7 +104,7 @@ def _columns() -> dict[str, object]:
         "name": _text("run"),
         "command": _text("job", help="The command of irl that made it."),
         "state": _text("state"),
-        "verdict": _text("verdict", help="Whether an objective was found."),
+        "verdict": _text("verdict", width=100, help="Whether an objective was found."),
         "objectives": _text("objectives", help="The kinds of objective that the verdict names."),
         "explained_r2": st.column_config.NumberColumn(
             "explained R²", format="%.2f", help="Out of fold, within prompts."
