@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,7 +92,7 @@ class Embeddings:
         encoder = self.encoder
         return {
             "features": "embeddings",
-            "encoder": str(encoder.folder),
+            "encoder": _named(encoder.folder, folder),
             "sha256": encoder.sha256,
             "chat": encoder.chat,
             "dtype": encoder.dtype,
@@ -107,7 +108,9 @@ class Embeddings:
             PolicyError: it is not there any more.
         """
         loading, pooling = Loading(dtype=document["dtype"]), document.get("pooling", "mean")
-        encoder = load_encoder(document["encoder"], loading, document["chat"], pooling)
+        named = document["encoder"]
+        source = str(folder / named) if (folder / named).is_dir() else named
+        encoder = load_encoder(source, loading, document["chat"], pooling)
         if encoder.sha256 != document["sha256"]:
             raise InputError(
                 f"The reward in {folder} reads embeddings by {encoder.source}, which has changed "
@@ -142,3 +145,14 @@ class Embeddings:
         except (OSError, SafetensorError) as error:
             _LOG.warning("Embeddings are not kept for another time (%s).", error)
         return found
+
+
+def _named(encoder: Path, folder: Path) -> str:
+    """Where an encoder lies, as seen from a reward; in full, unless both lie under this folder.
+
+    What lies together is moved together: a clone of a repository, say.
+    """
+    here, there, reward = Path.cwd(), encoder.resolve(), folder.resolve()
+    if there.is_relative_to(here) and reward.is_relative_to(here):
+        return os.path.relpath(there, reward)
+    return str(there)

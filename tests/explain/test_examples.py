@@ -32,7 +32,10 @@ def write_pair(folder: Path, *, labelled: bool) -> Path:
     save_pair(folder)
     prompts = [{"prompt": f"what now, number {n}?"} for n in range(12)]
     rows = [{**row, "chosen": " a fine idea", "rejected": " a bad idea"} for row in prompts]
-    for name, lines in (("prompts", prompts[:6]), ("heldout_preferences", rows if labelled else [])):
+    for name, lines in (
+        ("prompts", prompts[:6]),
+        ("heldout_preferences", rows if labelled else []),
+    ):
         if lines:
             text = "".join(json.dumps(line) + "\n" for line in lines)
             (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")

@@ -264,3 +264,22 @@ def test_a_prompt_that_cannot_be_read_is_named():
     chat = [{"role": "user", "content": "hello"}]
     with pytest.raises(InputError, match=r"Prompt 2 of 2 cannot be read .* no chat template"):
         of_policy(policy).encode(["hello", chat], ["a", "b"])
+
+
+@pytest.mark.slow
+def test_a_reward_and_its_encoder_that_lie_together_are_moved_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    clone = tmp_path / "clone"
+    fakes.save(fakes.model(), clone / "models" / "reference")
+    monkeypatch.chdir(clone)
+    read = Embeddings(load_encoder("models/reference", Loading())).standardised(TEXTS, PROMPTS)
+    for place, inside in ((clone / "runs" / "reward", True), (tmp_path / "reward", False)):
+        place.mkdir(parents=True)
+        document = read.save(place, "head")
+        assert Path(document["encoder"]).is_absolute() != inside
+    document = read.save(clone / "runs" / "reward", "head")
+    moved = clone.rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    again = Embeddings.load(moved / "runs" / "reward", "head", document)
+    assert again.encoder.sha256 == read.encoder.sha256
