@@ -1,0 +1,160 @@
+"""Every page on the tracked examples: the figures that it is for are there, and none is empty."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from dashboard import RUNS_VARIABLE
+from dashboard.loading import EXAMPLES
+from tests.dashboard.shown import SECONDS, component, elements, shown
+
+pytestmark = pytest.mark.slow
+
+
+def audit() -> None:
+    from dashboard.views import run
+
+    run.render()
+
+
+def attributions() -> None:
+    from dashboard.views import attributions
+
+    attributions.render()
+
+
+def accuracy() -> None:
+    from dashboard.views import accuracy
+
+    accuracy.render()
+
+
+def drift() -> None:
+    from dashboard.views import drift
+
+    drift.render()
+
+
+def training() -> None:
+    from dashboard.views import training
+
+    training.render()
+
+
+def compare() -> None:
+    from dashboard.views import compare
+
+    compare.render()
+
+
+def export() -> None:
+    from dashboard.views import export
+
+    export.render()
+
+
+FIGURES: dict[str, tuple[Callable[[], None], dict[str, str], list[str]]] = {
+    "audit": (
+        audit,
+        {"run": "detox"},
+        ["Weights of terms with their intervals", "What a standard deviation of each aspect"],
+    ),
+    "accuracy": (
+        accuracy,
+        {"run": "detox"},
+        [
+            "Share of aligned answers over share of reference answers",
+            "Share of pairs ranked right over the probability",
+            "Share of pairs ranked right by the difference in length",
+        ],
+    ),
+    "drift": (
+        drift,
+        {"run": "detox"},
+        [
+            "Log-ratios of both policies' responses",
+            "Drift by token position",
+            "Mean log-ratio of tokens that moved",
+        ],
+    ),
+    "align": (
+        training,
+        {"run": "aligned-with-a-weak-member"},
+        ["Gains, KL, length and entropy over training steps"],
+    ),
+    "extrapolate": (
+        training,
+        {"run": "beyond-detox"},
+        ["Gain of the recovered reward over KL, along every path"],
+    ),
+    "ensemble": (
+        training,
+        {"run": "ensemble"},
+        ["Share of pairs ranked right over the probability"],
+    ),
+    "compare": (
+        compare,
+        {"run": "detox", "with": "real-detox"},
+        ["Weights of terms in every audit"],
+    ),
+    "export": (
+        export,
+        {"run": "detox"},
+        [
+            "Weights of terms",
+            "What aspects are worth",
+            "Drift by position",
+            "Tokens that moved",
+            "Log-ratios of responses",
+        ],
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def on_the_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RUNS_VARIABLE, os.fspath(EXAMPLES))
+    st.cache_data.clear()
+
+
+def page(render: Callable[[], None], query: dict[str, str]) -> AppTest:
+    asked = AppTest.from_function(render, default_timeout=SECONDS)
+    for name, value in query.items():
+        asked.query_params[name] = value
+    return shown(asked)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_figures_of_a_page_are_there_and_filled(name: str):
+    render, query, alts = FIGURES[name]
+    asked = page(render, query)
+    charts = [e.proto for e in elements(asked._tree) if e.type == "plotly_chart"]
+    assert len(charts) == len(alts)
+    for chart, alt in zip(charts, alts, strict=True):
+        assert chart.alt.startswith(alt)
+        traces = json.loads(chart.spec)["data"]
+        assert traces
+        assert all(trace.get("x") for trace in traces)
+    assert all(len(table.value) for table in asked.dataframe)
+
+
+def test_a_response_is_shown_token_by_token_beside_the_others():
+    asked = page(attributions, {"run": "detox", "find": "buffoon"})
+    response = asked.dataframe[0].value["response_id"].iloc[0]
+    read = page(attributions, {"run": "detox", "response": response})
+    given = component(read)
+    assert given is not None
+    assert given["tokens"]
+    tokens = [e for e in elements(read._tree) if e.type == "bidi_component"]
+    assert len(tokens) == 8  # four answers of each policy
+
+
+def test_the_examples_are_whole_and_small():
+    assert {"real-detox", "detox", "null-finetuned"} <= {path.name for path in EXAMPLES.iterdir()}
+    size = sum(file.stat().st_size for file in Path(EXAMPLES).rglob("*") if file.is_file())
+    assert size < 20_000_000
