@@ -143,11 +143,16 @@ def _works(job: Job) -> bool:
     if child is not None and child.poll() is not None:
         del _started[job.process]
         return False
-    shown = subprocess.run(
-        ["ps", "-ww", "-o", "stat=,command=", "-p", str(job.process)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    state, _, command = shown.stdout.strip().partition(" ")
-    return str(job.run) in command and not state.startswith("Z")
+    return str(job.run) in _command_line(job.process)
+
+
+def _command_line(process: int) -> str:
+    """What a process was started as; empty if there is none, or only its zombie is left."""
+    if Path("/proc/self").exists():
+        try:
+            line = (Path("/proc") / str(process) / "cmdline").read_bytes()
+        except OSError:
+            return ""
+        return line.replace(b"\0", b" ").decode(errors="replace")
+    asked = ["ps", "-ww", "-o", "command=", "-p", str(process)]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout

@@ -5,7 +5,7 @@ from typing import Final
 
 import plotly.graph_objects as go
 
-from explain.figures import GRID, axis_title
+from explain.figures import framed
 from explain.shading import CHARGED, PAID, QUIET
 from irl.records import Estimate
 
@@ -41,9 +41,11 @@ def roc(curves: Mapping[str, Curve]) -> go.Figure:
                 "reference's<extra></extra>",
             )
         )
-    figure.update_xaxes(title=axis_title("share of the reference's answers"), range=[-0.01, 1.01])
-    figure.update_yaxes(title=axis_title("share of the aligned policy's"), range=[-0.01, 1.01])
-    return _plain(figure, PIXELS)
+    for update in (figure.update_xaxes, figure.update_yaxes):
+        update(range=[-0.01, 1.01])
+    return framed(
+        figure, PIXELS, "share of the reference's answers", "share of the aligned policy's"
+    )
 
 
 def right_by_length(
@@ -76,22 +78,6 @@ def right_by_length(
                 "%{customdata[1]:.3f}), n = %{customdata[2]} prompts<extra></extra>",
             )
         )
-    figure.update_xaxes(
-        title=axis_title("tokens of the aligned answer less those of the reference's"),
-        categoryorder="array",
-        categoryarray=list(bins),
-    )
-    figure.update_yaxes(title=axis_title("share of pairs ranked right"))
-    return _plain(figure, LENGTH_PIXELS)
-
-
-def _plain(figure: go.Figure, height: int) -> go.Figure:
-    for update in (figure.update_xaxes, figure.update_yaxes):
-        update(automargin=True, zeroline=False, showgrid=True, gridcolor=GRID)
-    figure.update_layout(
-        height=height,
-        margin={"l": 10, "r": 10, "t": 40, "b": 10},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
-        showlegend=True,
-    )
-    return figure
+    figure.update_xaxes(categoryorder="array", categoryarray=list(bins))
+    longer = "tokens of the aligned answer less those of the reference's"
+    return framed(figure, LENGTH_PIXELS, longer, "share of pairs ranked right")

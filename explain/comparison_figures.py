@@ -6,7 +6,7 @@ from typing import Final
 import plotly.graph_objects as go
 
 from explain.comparison import Compared
-from explain.figures import GRID, LABEL_CHARACTERS, axis_title, safe_label
+from explain.figures import LABEL_CHARACTERS, framed, rows_named, safe_label
 from explain.shading import CHARGED, PAID, QUIET
 
 MAX_ROWS: Final = 30
@@ -59,23 +59,8 @@ def forests(rows: Sequence[Compared], audits: Sequence[str], title: str) -> go.F
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    figure.update_yaxes(
-        tickvals=list(range(len(shown))),
-        ticktext=[_label(one) for one in shown],
-        range=[len(shown) - 0.4, -0.6],
-        automargin=True,
-        showgrid=True,
-        gridcolor=GRID,
-        zeroline=False,
-    )
-    figure.update_xaxes(title=axis_title(title), automargin=True, zeroline=False, gridcolor=GRID)
-    figure.update_layout(
-        height=120 + _ROW_PIXELS * len(shown),
-        margin={"l": 10, "r": 10, "t": 40, "b": 10},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
-        showlegend=True,
-    )
-    return figure
+    rows_named(figure, [_label(one) for one in shown])
+    return framed(figure, 120 + _ROW_PIXELS * len(shown), title)
 
 
 def _label(one: Compared) -> str:

@@ -5,7 +5,7 @@ from typing import Final
 
 import plotly.graph_objects as go
 
-from explain.figures import GRID, LABEL_CHARACTERS, ROW_PIXELS, axis_title, safe_label
+from explain.figures import LABEL_CHARACTERS, ROW_PIXELS, framed, rows_named, safe_label
 from explain.shading import CHARGED, PAID, QUIET
 from explain.tokens import visible
 from irl.records import TokenMove
@@ -74,28 +74,8 @@ def moved_tokens(tokens: Sequence[TokenMove]) -> go.Figure:
         rows = [at for at, one in enumerate(shown) if (one.mean_log_ratio_nats > 0) == more]
         if rows:
             figure.add_trace(_moved(name, shown, rows, {"color": colour, "symbol": symbol}))
-    figure.update_yaxes(
-        tickvals=list(range(len(shown))),
-        ticktext=[safe_label(visible(one.token), LABEL_CHARACTERS) for one in shown],
-        range=[len(shown) - 0.4, -0.6],
-        automargin=True,
-        showgrid=True,
-        gridcolor=GRID,
-        zeroline=False,
-    )
-    figure.update_xaxes(
-        title=axis_title("value gained, nats per occurrence"),
-        automargin=True,
-        zeroline=False,
-        gridcolor=GRID,
-    )
-    figure.update_layout(
-        height=110 + ROW_PIXELS * len(shown),
-        margin={"l": 10, "r": 10, "t": 40, "b": 10},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
-        showlegend=True,
-    )
-    return figure
+    rows_named(figure, [safe_label(visible(one.token), LABEL_CHARACTERS) for one in shown])
+    return framed(figure, 110 + ROW_PIXELS * len(shown), "value gained, nats per occurrence")
 
 
 def _moved(
@@ -115,26 +95,5 @@ def _moved(
 
 def _over_log_ratio(figure: go.Figure, title: str) -> go.Figure:
     figure.add_vline(x=0, line_width=1, line_color=QUIET)
-    figure.update_xaxes(
-        title=axis_title("log-ratio of the response, nats"),
-        automargin=True,
-        zeroline=False,
-        showgrid=True,
-        gridcolor=GRID,
-    )
-    figure.update_yaxes(
-        title=axis_title(title),
-        automargin=True,
-        zeroline=False,
-        showgrid=True,
-        gridcolor=GRID,
-        tickformat=".0%",
-        rangemode="tozero",
-    )
-    figure.update_layout(
-        height=PIXELS,
-        margin={"l": 10, "r": 10, "t": 40, "b": 10},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
-        showlegend=True,
-    )
-    return figure
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return framed(figure, PIXELS, "log-ratio of the response, nats", title)

@@ -78,30 +78,9 @@ def _forest(shown: Sequence[Row], title: str) -> go.Figure:
         rows = [at for at, row in enumerate(shown) if _side(row) == name]
         if rows:
             figure.add_trace(_forest_rows(name, shown, rows, colour, symbol))
-    figure.update_yaxes(
-        tickvals=list(range(len(shown))),
-        ticktext=[row.label for row in shown],
-        range=[len(shown) - 0.4, -0.6],
-        automargin=True,
-        showgrid=True,
-        gridcolor=GRID,
-        tickfont={"size": 14},
-        zeroline=False,
-    )
-    figure.update_xaxes(
-        title=axis_title(title),
-        automargin=True,
-        zeroline=False,
-        showgrid=True,
-        gridcolor=GRID,
-    )
-    figure.update_layout(
-        height=110 + ROW_PIXELS * len(shown),
-        margin={"l": 10, "r": 10, "t": 40, "b": 10},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
-        showlegend=True,
-    )
-    return figure
+    rows_named(figure, [row.label for row in shown])
+    figure.update_yaxes(tickfont={"size": 14})
+    return framed(figure, 110 + ROW_PIXELS * len(shown), title)
 
 
 def kl_by_position(rows: Sequence[PositionKL]) -> go.Figure:
@@ -138,6 +117,29 @@ def kl_by_position(rows: Sequence[PositionKL]) -> go.Figure:
         bargap=0.15,
     )
     return figure
+
+
+LEGEND: Final = {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0}
+MARGIN: Final = {"l": 10, "r": 10, "t": 40, "b": 10}
+
+
+def framed(figure: go.Figure, height: int, x: str, y: str | None = None) -> go.Figure:
+    """A figure with titled axes, a quiet grid and its legend above."""
+    for update, title in ((figure.update_xaxes, x), (figure.update_yaxes, y)):
+        update(automargin=True, zeroline=False, showgrid=True, gridcolor=GRID)
+        if title is not None:
+            update(title=axis_title(title))
+    figure.update_layout(height=height, margin=MARGIN, legend=LEGEND, showlegend=True)
+    return figure
+
+
+def rows_named(figure: go.Figure, labels: Sequence[str]) -> None:
+    """One row for each label, the first on top."""
+    figure.update_yaxes(
+        tickvals=list(range(len(labels))),
+        ticktext=list(labels),
+        range=[len(labels) - 0.4, -0.6],
+    )
 
 
 def axis_title(text: str) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import Final
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from explain.figures import GRID, axis_title, safe_label
+from explain.figures import GRID, LEGEND, MARGIN, axis_title, framed, safe_label
 from explain.shading import CHARGED, PAID, QUIET
 from irl.records import AlignStep, Estimate, PathPoint, ReliabilityBin
 
@@ -69,11 +69,7 @@ def training_curves(steps: Sequence[AlignStep]) -> go.Figure:
     figure.update_yaxes(title=axis_title("KL, nats"), rangemode="tozero", row=2, col=1)
     figure.update_yaxes(title=axis_title("tokens, nats"), rangemode="tozero", row=3, col=1)
     figure.update_xaxes(title=axis_title("training step"), row=3, col=1)
-    figure.update_layout(
-        height=CURVES_PIXELS,
-        margin={"l": 10, "r": 10, "t": 40, "b": 10},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
-    )
+    figure.update_layout(height=CURVES_PIXELS, margin=MARGIN, legend=LEGEND)
     return figure
 
 
@@ -85,29 +81,9 @@ def reward_over_kl(points: Sequence[PathPoint], *, gold: bool = False) -> go.Fig
         told = [(point, point.gold if gold else point.reward) for point in here]
         shown = [(point, value) for point, value in told if value is not None]
         figure.add_trace(_path(path, [one for one, _ in shown], [value for _, value in shown]))
-    figure.update_xaxes(
-        title=axis_title("KL(policy ‖ reference), nats per answer"),
-        automargin=True,
-        zeroline=False,
-        showgrid=True,
-        gridcolor=GRID,
-    )
-    name = "gold" if gold else "recovered reward"
-    figure.update_yaxes(
-        title=axis_title(f"gain of {name}"),
-        automargin=True,
-        zeroline=False,
-        showgrid=True,
-        gridcolor=GRID,
-    )
     figure.add_hline(y=0, line_width=1, line_color=QUIET)
-    figure.update_layout(
-        height=PLANE_PIXELS,
-        margin={"l": 10, "r": 10, "t": 40, "b": 10},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
-        showlegend=True,
-    )
-    return figure
+    gain = f"gain of {'gold' if gold else 'recovered reward'}"
+    return framed(figure, PLANE_PIXELS, "KL(policy ‖ reference), nats per answer", gain)
 
 
 def reliability(bins: Sequence[ReliabilityBin]) -> go.Figure:
@@ -137,26 +113,10 @@ def reliability(bins: Sequence[ReliabilityBin]) -> go.Figure:
             "<extra></extra>",
         )
     )
-    figure.update_xaxes(
-        title=axis_title("probability that the score gives its side"),
-        range=[0.48, 1.02],
-        zeroline=False,
-        showgrid=True,
-        gridcolor=GRID,
-    )
-    figure.update_yaxes(
-        title=axis_title("share of pairs ranked right"),
-        range=[min([0.4, *(one.share_right for one in bins)]) - 0.02, 1.02],
-        zeroline=False,
-        showgrid=True,
-        gridcolor=GRID,
-    )
-    figure.update_layout(
-        height=RELIABILITY_PIXELS,
-        margin={"l": 10, "r": 10, "t": 40, "b": 10},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
-    )
-    return figure
+    figure.update_xaxes(range=[0.48, 1.02])
+    figure.update_yaxes(range=[min([0.4, *(one.share_right for one in bins)]) - 0.02, 1.02])
+    given = "probability that the score gives its side"
+    return framed(figure, RELIABILITY_PIXELS, given, "share of pairs ranked right")
 
 
 def _traces(steps: Sequence[AlignStep], line: _Line, *, legend: bool) -> list[go.Scatter]:

@@ -6,9 +6,9 @@ from typing import Any, Final
 import streamlit as st
 
 from dashboard.widgets.plain import table
+from explain.comparison import SCORERS
 from irl.records import Accuracy, Estimate
 
-SCORERS: Final = {"log_ratio": "log-ratio", "recovered": "recovered reward"}
 FIGURES: Final = {
     "preference": "pairs ranked as labelled",
     "auc": "AUC within the prompt",
