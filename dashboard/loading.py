@@ -212,10 +212,7 @@ def responses(
         RunError: the run has no such table, or it cannot be read.
     """
     file = run / "responses.parquet"
-    page = _responses(str(file), _known(file), Wanted(source, find), order, number)
-    if isinstance(page, str):
-        raise RunError(page)
-    return page
+    return _told(_responses(str(file), _known(file), Wanted(source, find), order, number))
 
 
 def all_responses(run: Path, most: int) -> list[dict[str, Any]]:
@@ -237,10 +234,7 @@ def prompts(run: Path, number: int = 1) -> Page:
         RunError: the run has no responses, or they cannot be read.
     """
     file = run / "responses.parquet"
-    page = _prompts(str(file), _known(file), number)
-    if isinstance(page, str):
-        raise RunError(page)
-    return page
+    return _told(_prompts(str(file), _known(file), number))
 
 
 def spread(run: Path) -> Spread:
@@ -250,10 +244,7 @@ def spread(run: Path) -> Spread:
         RunError: the run has no responses, or they cannot be read.
     """
     file = run / "responses.parquet"
-    found = _spread(str(file), _known(file))
-    if isinstance(found, str):
-        raise RunError(found)
-    return found
+    return _told(_spread(str(file), _known(file)))
 
 
 def told_apart(run: Path, column: str) -> ToldApart:
@@ -267,10 +258,7 @@ def told_apart(run: Path, column: str) -> ToldApart:
         RunError: the run has no responses, or they cannot be read.
     """
     file = run / "responses.parquet"
-    found = _told_apart(str(file), _known(file), column)
-    if isinstance(found, str):
-        raise RunError(found)
-    return found
+    return _told(_told_apart(str(file), _known(file), column))
 
 
 def wrong_pairs(run: Path, column: str, number: int = 1) -> Page:
@@ -280,10 +268,7 @@ def wrong_pairs(run: Path, column: str, number: int = 1) -> Page:
         RunError: the run has no responses, or they cannot be read.
     """
     file = run / "responses.parquet"
-    page = _wrong_pairs(str(file), _known(file), column, number)
-    if isinstance(page, str):
-        raise RunError(page)
-    return page
+    return _told(_wrong_pairs(str(file), _known(file), column, number))
 
 
 def response(run: Path, response_id: str) -> dict[str, Any]:
@@ -326,10 +311,7 @@ def record(run: Path, name: str, kind: type[Kind]) -> Kind:
         RunError: it is missing or cannot be read.
     """
     file = run / name
-    found = _record(str(file), _known(file), kind)
-    if isinstance(found, str):
-        raise RunError(found)
-    return found
+    return _told(_record(str(file), _known(file), kind))
 
 
 def looks(run: Path) -> list[AlignStep]:
@@ -367,10 +349,7 @@ def scale(run: Path, colour: Colour) -> float:
         RunError: the run holds no tokens, or they cannot be read.
     """
     file = run / "tokens.parquet"
-    found = _scale(str(file), _known(file), colour)
-    if isinstance(found, str):
-        raise RunError(found)
-    return found
+    return _told(_scale(str(file), _known(file), colour))
 
 
 def _known(file: Path) -> int:
@@ -381,10 +360,7 @@ def _known(file: Path) -> int:
 
 
 def _row(file: Path, changed: int, response_id: str) -> dict[str, Any]:
-    row = _one_row(str(file), changed, response_id)
-    if isinstance(row, str):
-        raise RunError(row)
-    return row
+    return _told(_one_row(str(file), changed, response_id))
 
 
 def _listed(root: Path) -> list[ListedRun]:
@@ -580,6 +556,12 @@ def _scale(file: str, changed: int, colour: Colour) -> float | str:
     return _or_why(
         lambda: queries.strongest_quantile(Path(file), SHADED[colour], PERCENTILE / 100) or 1.0
     )
+
+
+def _told(found: Found | str) -> Found:
+    if isinstance(found, str):
+        raise RunError(found)
+    return found
 
 
 def _or_why(read: Callable[[], Found]) -> Found | str:

@@ -7,10 +7,9 @@ from typing import Any, Final
 import streamlit as st
 
 from dashboard import loading
-from dashboard.selection import Selection
 from dashboard.widgets.agreement import show_agreement
 from dashboard.widgets.plain import PLOT, nats, table
-from dashboard.widgets.run_choice import choose_run
+from dashboard.widgets.run_choice import NO_AUDIT, choose_of
 from explain import accuracy_figures, training_figures
 from irl.errors import RunError
 
@@ -21,18 +20,10 @@ _text = st.column_config.TextColumn
 
 def render() -> None:
     """The page of the audit that the URL names, or the newest one."""
-    found = {run.name: run for run in loading.runs() if run.report is not None}
-    if not found:
-        st.title("Reward accuracy")
-        st.info("There is no audit yet; the page Runs says how to make one.")
+    audits = [run for run in loading.runs() if run.report is not None]
+    run = choose_of(audits, "Reward accuracy", NO_AUDIT)
+    if run is None or run.report is None:
         return
-    selection = Selection.from_query(st.query_params)
-    examples = {name for name, run in found.items() if run.example}
-    name = choose_run(list(found), examples, selection)
-    if name is None:
-        return
-    run = found[name]
-    assert run.report is not None
     st.title("What the rewards tell apart")
     show_agreement(run.report.accuracy)
     st.subheader("Who wrote what")

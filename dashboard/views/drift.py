@@ -6,10 +6,9 @@ from typing import Any, Final
 import streamlit as st
 
 from dashboard import loading
-from dashboard.selection import Selection
 from dashboard.widgets.divergences import show_divergences
 from dashboard.widgets.plain import PLOT, nats, table
-from dashboard.widgets.run_choice import choose_run
+from dashboard.widgets.run_choice import NO_AUDIT, choose_of
 from explain import drift_figures, figures
 from irl.errors import RunError
 from irl.records import Drift, TokenMove
@@ -20,19 +19,11 @@ _text, _number = st.column_config.TextColumn, st.column_config.NumberColumn
 
 def render() -> None:
     """The page of the audit that the URL names, or the newest one."""
-    found = {run.name: run for run in loading.runs() if run.report is not None}
-    if not found:
-        st.title("Policy drift")
-        st.info("There is no audit yet; the page Runs says how to make one.")
+    audits = [run for run in loading.runs() if run.report is not None]
+    run = choose_of(audits, "Policy drift", NO_AUDIT)
+    if run is None or run.report is None:
         return
-    selection = Selection.from_query(st.query_params)
-    examples = {name for name, run in found.items() if run.example}
-    name = choose_run(list(found), examples, selection)
-    if name is None:
-        return
-    run = found[name]
     report = run.report
-    assert report is not None
     st.title("How far the aligned policy has moved")
     if report.drift is None:
         st.text("This audit has not measured it: no answers of the policies were drawn.")

@@ -8,8 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import loading
-from dashboard.selection import Selection
-from dashboard.widgets.run_choice import choose_run
+from dashboard.widgets.run_choice import NO_AUDIT, choose_of
 from explain import drift_figures, figures
 from explain.report import render_run
 from explain.spreadsheet import as_csv
@@ -23,18 +22,11 @@ MOST_ROWS: Final = 20_000
 
 def render() -> None:
     """The page of the audit that the URL names, or the newest one."""
-    found = {run.name: run for run in loading.runs() if run.report is not None}
-    if not found:
-        st.title("Export")
-        st.info("There is no audit yet; the page Runs says how to make one.")
+    audits = [run for run in loading.runs() if run.report is not None]
+    run = choose_of(audits, "Export", NO_AUDIT)
+    if run is None or run.report is None:
         return
-    selection = Selection.from_query(st.query_params)
-    examples = {name for name, run in found.items() if run.example}
-    name = choose_run(list(found), examples, selection)
-    if name is None:
-        return
-    run, report = found[name], found[name].report
-    assert report is not None
+    report = run.report
     st.title("Take it with you")
     _whole(run, report)
     _tables(run, report)

@@ -5,10 +5,12 @@ from typing import Final
 
 import streamlit as st
 
+from dashboard.loading import Run
 from dashboard.selection import Selection
 
 KEY: Final = "chosen_run"
 LAST: Final = "last_run"
+NO_AUDIT: Final = "There is no audit yet; the page Runs says how to make one."
 
 
 def choose_run(names: Sequence[str], examples: Collection[str], selection: Selection) -> str | None:
@@ -36,6 +38,24 @@ def choose_run(names: Sequence[str], examples: Collection[str], selection: Selec
     st.warning("There is no run of this name here; choose one above.")
     st.text(chosen)
     return None
+
+
+def choose_of(runs: Sequence[Run], title: str, nothing: str) -> Run | None:
+    """One of these runs; None if there is none, which is said, or the URL names another.
+
+    Args:
+        runs: that the page can show.
+        title: of the page, where it is empty.
+        nothing: what to do about that.
+    """
+    if not runs:
+        st.title(title)
+        st.info(nothing)
+        return None
+    found = {run.name: run for run in runs}
+    examples = {name for name, run in found.items() if run.example}
+    name = choose_run(list(found), examples, Selection.from_query(st.query_params))
+    return None if name is None else found[name]
 
 
 def _follow_choice() -> None:
