@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.loading import TRAINING, Run
+from dashboard.loading import SERIES, TRAINING, Run
 from dashboard.selection import Selection
 from dashboard.views import (
     accuracy,
@@ -20,6 +20,8 @@ MAX_WIDTH_PIXELS = 1200
 
 def _open(chosen: Run) -> None:
     page = training_page if chosen.command in TRAINING else run_page
+    if chosen.command == SERIES:
+        page = drift_page
     st.switch_page(page, query_params=Selection(chosen.name).to_query())
 
 

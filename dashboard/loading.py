@@ -60,10 +60,13 @@ KINDS: Final = {
     "steps.jsonl": "a course of irl align",
     "extrapolation.json": "a report of irl extrapolate",
     "ensemble.json": "a report of irl ensemble",
+    "series.json": "a report of irl drift",
 }
 "What a file of a run should be"
 TRAINING: Final = ("align", "extrapolate", "ensemble")
 "Commands whose runs the page about training shows"
+SERIES: Final = "drift"
+"The command whose runs the page about drift shows beside audits"
 Kind = TypeVar("Kind", bound=Record)
 Model = TypeVar("Model", bound=BaseModel)
 Found = TypeVar("Found")
@@ -175,6 +178,11 @@ def pairs() -> dict[str, dict[str, Any]]:
 def has_responses(run: Run) -> bool:
     """Whether a finished run has kept what the policies answered."""
     return run.state == "finished" and (run.path / "responses.parquet").is_file()
+
+
+def is_series(run: Run) -> bool:
+    """Whether it looked at the checkpoints of a training."""
+    return run.state == "finished" and run.command == SERIES
 
 
 def delete(run: Run) -> None:
@@ -387,6 +395,8 @@ def _run(listed: ListedRun) -> Run:
                 report = read
         case _ if listed.command in TRAINING:
             problem = f"A run of irl {listed.command}: the page Ensembles and RLHF shows it."
+        case _ if listed.command == SERIES:
+            problem = "A run of irl drift: the page Policy drift shows it."
         case _:
             problem = (
                 f"A run of irl {listed.command} has no audit report; only its responses are shown."

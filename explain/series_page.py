@@ -48,7 +48,7 @@ def render_series(report: SeriesReport) -> str:
     """The page as one string; it loads nothing from outside."""
     return page(
         "series.html.j2",
-        _figures(report),
+        series_figures(report),
         report=report,
         names=[one.name for one in report.checkpoints],
         columns={
@@ -99,7 +99,8 @@ def _reference(report: SeriesReport, measure: str) -> Estimate | None:
     return report.of(measure, "reference")[0]
 
 
-def _figures(report: SeriesReport) -> dict[str, go.Figure]:
+def series_figures(report: SeriesReport) -> dict[str, go.Figure]:
+    """Every figure by its name in the template: kl, entropy, length, then kinds of weights."""
     names = [one.name for one in report.checkpoints]
     kl = {
         ALIGNED_TO_REFERENCE: report.of("sequence_kl_nats"),

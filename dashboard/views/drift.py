@@ -1,4 +1,4 @@
-"""Policy drift: how far the aligned policy has moved, on which answers, tokens and prompts."""
+"""Policy drift: how far a policy has moved, on which answers, tokens, prompts and checkpoints."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -9,21 +9,31 @@ from dashboard import loading
 from dashboard.widgets.divergences import show_divergences
 from dashboard.widgets.plain import PLOT, nats, table
 from dashboard.widgets.run_choice import NO_AUDIT, choose_of
+from dashboard.widgets.series import show_series
 from explain import drift_figures, figures
 from irl.errors import RunError
-from irl.records import Drift, TokenMove
+from irl.records import AuditReport, Drift, TokenMove
 
 SHAPES: Final = ("histogram", "ECDF")
 _text, _number = st.column_config.TextColumn, st.column_config.NumberColumn
 
 
 def render() -> None:
-    """The page of the audit that the URL names, or the newest one."""
-    audits = [run for run in loading.runs() if run.report is not None]
-    run = choose_of(audits, "Policy drift", NO_AUDIT)
-    if run is None or run.report is None:
+    """The page of the audit or series that the URL names, or the newest one."""
+    moved = [run for run in loading.runs() if run.report is not None or loading.is_series(run)]
+    run = choose_of(moved, "Policy drift", NO_AUDIT)
+    if run is None:
         return
-    report = run.report
+    if run.report is not None:
+        _audited(run, run.report)
+        return
+    try:
+        show_series(run)
+    except RunError as error:
+        st.text(str(error))
+
+
+def _audited(run: loading.Run, report: AuditReport) -> None:
     st.title("How far the aligned policy has moved")
     if report.drift is None:
         st.text("This audit has not measured it: no answers of the policies were drawn.")

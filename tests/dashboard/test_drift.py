@@ -5,7 +5,10 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from dashboard.widgets import run_choice
+from irl.runs import open_run
+from tests.browser.test_series import hostile_series
 from tests.dashboard.samples import MARK, audit_report, write_audit, write_report
+from tests.dashboard.shown import elements
 
 SECONDS = 60
 
@@ -61,3 +64,21 @@ def test_the_run_stays_the_same_from_page_to_page_and_stands_in_the_url(root: Pa
     asked.run()
     assert asked.query_params["run"] == "one"
     assert asked.selectbox[0].value == "one"
+
+
+def write_series(root: Path, name: str) -> Path:
+    run = open_run("drift", {"aligned": ["a", "b"]}, {}, root / name)
+    run.write_text("series.json", hostile_series().to_json())
+    run.finish({})
+    return run.path
+
+
+def test_a_series_of_checkpoints_stands_among_the_audits(root: Path):
+    path = write_series(root, "series")
+    shown = page(run="series")
+    assert shown.title[0].value == "A training, checkpoint by checkpoint"
+    assert len(shown.get("plotly_chart")) == 4
+    charts = " ".join(e.proto.spec for e in elements(shown._tree) if e.type == "plotly_chart")
+    assert not any(tag in charts for tag in ("<img", "u003cimg", "<a ", "u003ca "))
+    (path / "series.json").unlink()
+    assert "This run has no series.json." in [one.value for one in page(run="series").text]
