@@ -140,9 +140,8 @@ def forget(job: Job) -> None:
 def _works(job: Job) -> bool:
     """Whether its process lives; the id may be another process's by now."""
     child = _started.get(job.process)
-    if child is not None and child.poll() is not None:
-        del _started[job.process]
-        return False
+    if child is not None:
+        return child.poll() is None
     return str(job.run) in _command_line(job.process)
 
 

@@ -74,7 +74,7 @@ def count(file: Path, wanted: Wanted) -> int:
         RunError: the table cannot be read.
     """
     asked = f"SELECT count(*) AS n FROM read_parquet($file) WHERE {_WANTED}"
-    return int(_ask(asked, file, **vars(wanted))["n"][0].as_py())
+    return int(ask(asked, file, **vars(wanted))["n"][0].as_py())
 
 
 def page(
@@ -104,7 +104,7 @@ def page(
         f"ORDER BY {by}file_row_number LIMIT $many OFFSET $first"
     )
     first, many = place
-    return _ask(asked, file, **vars(wanted), first=first, many=many)
+    return ask(asked, file, **vars(wanted), first=first, many=many)
 
 
 def row(file: Path, response_id: str) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def row(file: Path, response_id: str) -> dict[str, Any]:
         RunError: there is none, or the table cannot be read.
     """
     asked = "SELECT * FROM read_parquet($file) WHERE response_id = $response_id LIMIT 1"
-    found = _ask(asked, file, response_id=response_id).to_pylist()
+    found = ask(asked, file, response_id=response_id).to_pylist()
     if not found:
         raise RunError(f"{file.name} has no response of this id.")
     return dict(found[0])
@@ -136,7 +136,7 @@ def strongest_quantile(file: Path, column: str, share: float) -> float | None:
         f"{column}, lambda nats: abs(nats))) AS most FROM read_parquet($file)) "
         "SELECT quantile_cont(most::DOUBLE, $share) AS found FROM strongest WHERE most > 0"
     )
-    found = _ask(asked, file, share=share)["found"][0].as_py()
+    found = ask(asked, file, share=share)["found"][0].as_py()
     return None if found is None else float(found)
 
 
@@ -155,7 +155,7 @@ def histogram(file: Path, bins: int) -> Histogram:
         "count(*) AS n, any_value(low) AS low, any_value(span) AS span "
         "FROM given, ends GROUP BY source, bin"
     )
-    found = _ask(asked, file, bins=bins).to_pylist()
+    found = ask(asked, file, bins=bins).to_pylist()
     if not found:
         return Histogram([], {})
     low, span = found[0]["low"], found[0]["span"]
@@ -178,7 +178,7 @@ def quantiles(file: Path) -> Quantiles:
         "WHERE isfinite(log_ratio_nats) AND source IN ('aligned', 'reference') "
         "GROUP BY source ORDER BY source"
     )
-    found = _ask(asked, file, shares=shares).to_pylist()
+    found = ask(asked, file, shares=shares).to_pylist()
     return Quantiles(shares, {one["source"]: one["nats"] for one in found})
 
 
@@ -199,7 +199,7 @@ def prompts(file: Path, place: tuple[int, int]) -> pa.Table:
         "ORDER BY kl_nats DESC, prompt_id LIMIT $many OFFSET $first"
     )
     first, many = place
-    return _ask(asked, file, first=first, many=many)
+    return ask(asked, file, first=first, many=many)
 
 
 def answers(file: Path, names: Sequence[str], response_id: str, most: int) -> pa.Table:
@@ -221,113 +221,7 @@ def answers(file: Path, names: Sequence[str], response_id: str, most: int) -> pa
         "QUALIFY row_number() OVER (PARTITION BY source ORDER BY file_row_number) <= $most "
         "ORDER BY source, log_ratio_nats DESC NULLS LAST, file_row_number"
     )
-    return _ask(asked, file, response_id=response_id, most=most)
-
-
-def roc(file: Path, column: str, most: int) -> pa.Table:
-    """Shares of both policies' answers from each score on, highest first: tpr over fpr.
-
-    Scores are centred within prompts, whose constants mean nothing; equal ones come together.
-
-    Args:
-        file: the table of responses.
-        column: of scores; this program's own.
-        most: about how many points.
-
-    Raises:
-        RunError: the table cannot be read.
-    """
-    asked = (
-        f"WITH centred AS (SELECT source, round({column} - avg({column}) OVER "
-        "(PARTITION BY prompt_id), 9) AS score FROM read_parquet($file) "
-        f"WHERE source IN ('aligned', 'reference') AND isfinite({column})), "
-        "counted AS (SELECT score, count(*) FILTER (source = 'aligned') AS ours, "
-        "count(*) FILTER (source = 'reference') AS theirs FROM centred GROUP BY score), "
-        "added AS (SELECT sum(ours) OVER above / sum(ours) OVER () AS tpr, "
-        "sum(theirs) OVER above / sum(theirs) OVER () AS fpr, row_number() OVER above AS rank, "
-        "count(*) OVER () AS n FROM counted WINDOW above AS (ORDER BY score DESC)) "
-        "SELECT tpr, fpr FROM added WHERE rank % greatest(n // $most, 1) = 0 OR rank = n "
-        "ORDER BY rank"
-    )
-    return _ask(asked, file, most=most)
-
-
-def reliability(file: Path, column: str) -> pa.Table:
-    """Pairs of one answer of each policy, by the odds that a score gives its side.
-
-    Args:
-        file: the table of responses.
-        column: of scores in nats; this program's own.
-
-    Returns:
-        Columns probability (mean of the bin), share_right (ties one half), n.
-
-    Raises:
-        RunError: the table cannot be read.
-    """
-    asked = (
-        f"WITH pairs AS ({_pairs(column)}), told AS (SELECT 1 / (1 + exp(-abs(margin))) AS p, "
-        "CASE WHEN margin > 0 THEN 1.0 WHEN margin = 0 THEN 0.5 ELSE 0.0 END AS hit FROM pairs) "
-        "SELECT avg(p) AS probability, avg(hit) AS share_right, count(*) AS n FROM told "
-        "GROUP BY least(floor((p - 0.5) * 20), 9) ORDER BY probability"
-    )
-    return _ask(asked, file)
-
-
-def right_by_length(file: Path, column: str, edges: Sequence[int]) -> pa.Table:
-    """How many pairs a score ranks right, by prompt and by how much longer the aligned answer is.
-
-    Args:
-        file: the table of responses.
-        column: of scores; this program's own.
-        edges: of bins of the difference in tokens, rising.
-
-    Returns:
-        Columns prompt_id, bin (0 below the first edge), hits (ties one half), n.
-
-    Raises:
-        RunError: the table cannot be read.
-    """
-    asked = (
-        f"WITH pairs AS ({_pairs(column)}) SELECT prompt_id, "
-        "len(list_filter($edges, lambda edge: longer >= edge)) AS bin, "
-        "sum(CASE WHEN margin > 0 THEN 1.0 WHEN margin = 0 THEN 0.5 ELSE 0.0 END) AS hits, "
-        "count(*) AS n FROM pairs GROUP BY ALL ORDER BY bin, prompt_id"
-    )
-    return _ask(asked, file, edges=list(edges))
-
-
-def wrong_pairs(file: Path, column: str, place: tuple[int, int]) -> pa.Table:
-    """Pairs in which the reference's answer has the higher score, the worst first.
-
-    Args:
-        file: the table of responses.
-        column: of scores; this program's own.
-        place: how many pairs to pass over, and how many to take.
-
-    Raises:
-        RunError: the table cannot be read.
-    """
-    asked = (
-        f"WITH pairs AS ({_pairs(column)}), worst AS (SELECT ours, theirs, margin, "
-        "count(*) OVER () AS pairs FROM pairs WHERE margin < 0 "
-        "ORDER BY margin, ours, theirs LIMIT $many OFFSET $first) "
-        "SELECT margin, a.response_id, a.prompt, a.response AS aligned, b.response AS reference, "
-        "pairs FROM worst JOIN read_parquet($file) a ON a.response_id = ours "
-        "JOIN read_parquet($file) b ON b.response_id = theirs ORDER BY margin, ours, theirs"
-    )
-    first, many = place
-    return _ask(asked, file, first=first, many=many)
-
-
-def _pairs(column: str) -> str:
-    return (
-        "SELECT a.prompt_id, a.response_id AS ours, b.response_id AS theirs, "
-        f"a.{column} - b.{column} AS margin, a.n_tokens - b.n_tokens AS longer "
-        "FROM read_parquet($file) a JOIN read_parquet($file) b USING (prompt_id) "
-        f"WHERE a.source = 'aligned' AND b.source = 'reference' "
-        f"AND isfinite(a.{column}) AND isfinite(b.{column})"
-    )
+    return ask(asked, file, response_id=response_id, most=most)
 
 
 _WANTED: Final = (
@@ -337,7 +231,12 @@ _WANTED: Final = (
 _DIRECTIONS: Final = {"ascending": "ASC", "descending": "DESC"}
 
 
-def _ask(asked: str, file: Path, **parameters: object) -> pa.Table:
+def ask(asked: str, file: Path, **parameters: object) -> pa.Table:
+    """The answer to a question about one table, which it calls $file.
+
+    Raises:
+        RunError: the table cannot be read.
+    """
     given = {"file": _literal(file)} | parameters
     used = {name: value for name, value in given.items() if f"${name}" in asked}
     try:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard import loading
+from dashboard import loading, measured
 from dashboard.widgets.agreement import show_agreement
 from dashboard.widgets.plain import PLOT, nats, table
 from dashboard.widgets.run_choice import NO_AUDIT, choose_of
@@ -33,7 +33,7 @@ def render() -> None:
         "of fold. Neither is told which answers are better."
     )
     try:
-        told = {label: loading.told_apart(run.path, column) for label, column in SCORES.items()}
+        told = {label: measured.told_apart(run.path, column) for label, column in SCORES.items()}
     except RunError as error:
         st.text(str(error))
         return
@@ -46,7 +46,7 @@ def render() -> None:
     _wrong(run.path, run.name)
 
 
-def _curves(told: Mapping[str, loading.ToldApart]) -> None:
+def _curves(told: Mapping[str, measured.ToldApart]) -> None:
     st.plotly_chart(
         accuracy_figures.roc({name: one.roc for name, one in told.items()}),
         config=PLOT,
@@ -55,7 +55,7 @@ def _curves(told: Mapping[str, loading.ToldApart]) -> None:
     st.caption("Scores are centred within prompts, whose constants mean nothing.")
 
 
-def _calibration(told: Mapping[str, loading.ToldApart]) -> None:
+def _calibration(told: Mapping[str, measured.ToldApart]) -> None:
     st.subheader("Are its odds right?")
     st.caption(
         "The difference of two rewards in nats is the odds of which answer is the aligned one. "
@@ -70,7 +70,7 @@ def _calibration(told: Mapping[str, loading.ToldApart]) -> None:
     )
 
 
-def _lengths(told: Mapping[str, loading.ToldApart]) -> None:
+def _lengths(told: Mapping[str, measured.ToldApart]) -> None:
     st.subheader("By length")
     st.caption(
         "A reward that only pays for length ranks pairs right where the aligned answer is longer, "
@@ -78,7 +78,7 @@ def _lengths(told: Mapping[str, loading.ToldApart]) -> None:
     )
     lines = {name: one.by_length for name, one in told.items()}
     st.plotly_chart(
-        accuracy_figures.right_by_length(loading.LENGTH_BINS, lines),
+        accuracy_figures.right_by_length(measured.LENGTH_BINS, lines),
         config=PLOT,
         alt="Share of pairs ranked right by the difference in length",
     )
@@ -91,7 +91,7 @@ def _wrong(run: Path, name: str) -> None:
     )
     key = f"wrong pairs of {name}, {score}"
     try:
-        page = loading.wrong_pairs(run, SCORES[score], st.session_state.get(key, 1))
+        page = measured.wrong_pairs(run, SCORES[score], st.session_state.get(key, 1))
     except RunError as error:
         st.text(str(error))
         return

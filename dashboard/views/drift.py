@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard import loading
+from dashboard import loading, measured
 from dashboard.widgets.divergences import show_divergences
 from dashboard.widgets.plain import PLOT, nats, table
 from dashboard.widgets.run_choice import NO_AUDIT, choose_of
@@ -52,7 +52,7 @@ def _responses(run: Path) -> None:
         "ones is the KL; where the two policies' curves part, the log-ratio tells who wrote what."
     )
     try:
-        spread = loading.spread(run)
+        spread = measured.spread(run)
     except RunError as error:
         st.text(str(error))
         return
@@ -96,7 +96,7 @@ def _prompts(run: Path) -> None:
     st.subheader("By prompt")
     key = f"prompts of {run.name}"
     try:
-        page = loading.prompts(run, st.session_state.get(key, 1))
+        page = measured.prompts(run, st.session_state.get(key, 1))
     except RunError as error:
         st.text(str(error))
         return

@@ -7,7 +7,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard import loading
+from dashboard import answers, loading, measured
 from dashboard.widgets.run_choice import NO_AUDIT, choose_of
 from explain import drift_figures, figures
 from explain.report import render_run
@@ -75,7 +75,7 @@ def _rows(report: AuditReport) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 def _responses(run: loading.Run, report: AuditReport) -> None:
     try:
-        page = loading.responses(run.path)
+        page = answers.responses(run.path)
     except RunError:
         return
     if page.n > MOST_ROWS:
@@ -90,7 +90,7 @@ def _responses(run: loading.Run, report: AuditReport) -> None:
 
 
 def _all_responses(run: loading.Run) -> str:
-    return as_csv(loading.all_responses(run.path, MOST_ROWS))
+    return as_csv(answers.all_responses(run.path, MOST_ROWS))
 
 
 def _figures(run: loading.Run, report: AuditReport) -> None:
@@ -123,7 +123,7 @@ def _drawn(
         moved = partial(drift_figures.moved_tokens, report.drift.top_tokens)
         found.append(("tokens", "Tokens that moved", moved))
     try:
-        spread = loading.spread(run.path).histogram
+        spread = measured.spread(run.path).histogram
     except RunError:
         return found
     if spread.counts:

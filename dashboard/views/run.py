@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import loading
+from dashboard import answers, loading
 from dashboard.selection import Selection
 from dashboard.widgets.agreement import show_agreement
 from dashboard.widgets.aspects import show_aspects
@@ -67,7 +67,7 @@ def _report(report: AuditReport, run: Path) -> None:
     show_verdict(report)
     show_objectives(report.objectives)
     _terms(report.terms)
-    show_aspects(report, loading.texts(run, [r.response_id for r in report.aspect_residuals]))
+    show_aspects(report, answers.texts(run, [r.response_id for r in report.aspect_residuals]))
     show_agreement(report.accuracy)
     _left_open(report.identifiability)
     _drift(report.drift)

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard import loading
-from dashboard.loading import ORDERS, Order, Page
+from dashboard import answers
+from dashboard.answers import ORDERS, Order, Page
 from dashboard.selection import Selection
 from dashboard.tokens import show_tokens
 from dashboard.widgets.plain import fact, nats, table
@@ -35,7 +35,7 @@ def browse_responses(run: Path, selection: Selection) -> None:
     page_key = f"page of {run.name}, {source}, {order}, {selection.find}"
     number = st.session_state.get(page_key, 1)
     try:
-        page = loading.responses(
+        page = answers.responses(
             run, source=source, find=selection.find, order=order, number=number
         )
     except RunError as error:
@@ -120,7 +120,7 @@ def _go(**changes: Any) -> None:
 def _read(run: Path, response_id: str, selection: Selection) -> None:
     """One response: its prompt, its figures and its tokens in colour."""
     try:
-        row = loading.response(run, response_id)
+        row = answers.response(run, response_id)
     except RunError as error:
         st.text(str(error))
         return
@@ -141,8 +141,8 @@ def _read(run: Path, response_id: str, selection: Selection) -> None:
 def _beside(run: Path, selection: Selection, response_id: str) -> None:
     """The other answers to the same prompt, in the same colours."""
     try:
-        others = loading.answers_to_same_prompt(run, response_id)
-        scale = loading.scale(run, selection.colour)
+        others = answers.answers_to_same_prompt(run, response_id)
+        scale = answers.scale(run, selection.colour)
     except RunError as error:
         st.text(str(error))
         return
@@ -162,7 +162,7 @@ def _beside(run: Path, selection: Selection, response_id: str) -> None:
 
 def _coloured(run: Path, selection: Selection, response_id: str, scale: float) -> None:
     try:
-        answer = loading.tokens(run, response_id)
+        answer = answers.tokens(run, response_id)
     except RunError as error:
         st.text(str(error))
         return
@@ -181,9 +181,9 @@ def _facts(row: dict[str, Any]) -> None:
 
 
 def _tokens(run: Path, selection: Selection, response_id: str) -> None:
-    answer = loading.tokens(run, response_id)
+    answer = answers.tokens(run, response_id)
     colour = selection.colour
-    scale = loading.scale(run, colour)
+    scale = answers.scale(run, colour)
     st.session_state[COLOUR_KEY] = colour
     st.segmented_control(
         "Colour by",

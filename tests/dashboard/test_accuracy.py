@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import loading
+from dashboard import measured
 from tests.dashboard.samples import MARK, audit_report, write_audit, write_report
 from tests.dashboard.shown import SECONDS, shown, texts
 
@@ -57,7 +57,7 @@ def test_without_two_answers_to_a_prompt_it_says_so(root: Path, filled: bool):
 
 def test_a_score_that_ranks_by_who_wrote_it_is_always_right(root: Path):
     path = write_audit(root, "good")
-    told = loading.told_apart(path, "log_ratio_nats")
+    told = measured.told_apart(path, "log_ratio_nats")
     right = [one for one in told.by_length if one is not None]
     assert told.pairs == sum(one.n for one in told.bins)
     assert all(0 <= one.low <= one.value <= one.high <= 1 for one in right)

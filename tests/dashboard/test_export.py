@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import loading
+from dashboard import answers
 from dashboard.views import export
 from tests.dashboard.samples import MARK, audit_report, write_audit, write_report
 from tests.dashboard.shown import SECONDS, shown
@@ -53,7 +53,7 @@ def test_every_response_is_in_the_table_or_the_command_is_told(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ):
     path = write_audit(root, "good")
-    rows = loading.all_responses(path, export.MOST_ROWS)
+    rows = answers.all_responses(path, export.MOST_ROWS)
     assert [row["response_id"] for row in rows] == [f"p{at}-a0" for at in range(60)]
     monkeypatch.setattr(export, "MOST_ROWS", 59)
     asked = page("good")

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dashboard import RUNS_VARIABLE, loading
+from dashboard import RUNS_VARIABLE, answers, loading
 from irl.errors import RunError
 from irl.runs import RUNS, open_run
 from tests.dashboard.samples import (
@@ -26,7 +26,7 @@ def only_run() -> loading.Run:
     return run
 
 
-def column(page: loading.Page, name: str) -> list[object]:
+def column(page: answers.Page, name: str) -> list[object]:
     return page.rows[name].to_pylist()
 
 
@@ -81,7 +81,7 @@ def test_a_run_of_another_command_is_finished_without_a_report(root: Path):
     found = only_run()
     assert (found.state, found.report) == ("finished", None)
     assert "irl score" in (found.problem or "")
-    assert loading.responses(found.path).n == 3
+    assert answers.responses(found.path).n == 3
 
 
 def test_a_report_that_is_replaced_is_read_again(root: Path):
@@ -116,7 +116,7 @@ def test_examples_are_told_from_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_pages_cover_every_response_once_in_the_order_written(root: Path):
     path = write_audit(root)
-    pages = [loading.responses(path, number=number) for number in range(1, 5)]
+    pages = [answers.responses(path, number=number) for number in range(1, 5)]
     assert {page.n_pages for page in pages} == {4}
     nats = [value for page in pages for value in column(page, "log_ratio_nats")]
     assert nats == list(range(60))
@@ -124,28 +124,28 @@ def test_pages_cover_every_response_once_in_the_order_written(root: Path):
 
 def test_a_page_beyond_the_last_is_the_last(root: Path):
     path = write_audit(root)
-    assert loading.responses(path, number=99).number == 4
-    assert loading.responses(path, number=0).number == 1
+    assert answers.responses(path, number=99).number == 4
+    assert answers.responses(path, number=0).number == 1
 
 
 def test_order_and_source_hold_over_the_whole_run(root: Path):
     path = write_audit(root)
-    page = loading.responses(path, source="aligned", order="log-ratio, high to low")
+    page = answers.responses(path, source="aligned", order="log-ratio, high to low")
     assert column(page, "log_ratio_nats")[:3] == [59.0, 58.0, 56.0]
     assert set(column(page, "source")) == {"aligned"}
     assert page.n == 40
 
 
 @pytest.mark.parametrize("order", ["reward, high to low", "reward, low to high"])
-def test_missing_rewards_come_last(root: Path, order: loading.Order):
-    page = loading.responses(write_audit(root), order=order, number=99)
+def test_missing_rewards_come_last(root: Path, order: answers.Order):
+    page = answers.responses(write_audit(root), order=order, number=99)
     assert column(page, "reward_nats")[-1] is None
 
 
 def test_no_responses_make_one_empty_page(root: Path):
-    page = loading.responses(write_audit(root, filled=False))
+    page = answers.responses(write_audit(root, filled=False))
     assert (page.rows.num_rows, page.n_pages, page.n) == (0, 1, 0)
-    assert page.rows.column_names == list(loading.COLUMNS)
+    assert page.rows.column_names == list(answers.COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_chats_are_shown_as_people_write_them(root: Path, stored: str, shown: st
     path = write_audit(root)
     table = responses_table(1).drop_columns("prompt").append_column("prompt", pa.array([stored]))
     pq.write_table(table, path / "responses.parquet")
-    assert column(loading.responses(path), "prompt") == [shown]
+    assert column(answers.responses(path), "prompt") == [shown]
 
 
 def test_responses_that_cannot_be_read_are_refused_with_a_reason(root: Path):
@@ -174,27 +174,27 @@ def test_responses_that_cannot_be_read_are_refused_with_a_reason(root: Path):
     pq.write_table(pa.table({"prompt": ["?"]}), file)
     os.utime(file, ns=(1, 1))
     with pytest.raises(RunError, match="lacks the columns response_id, response"):
-        loading.responses(path)
+        answers.responses(path)
     file.write_text("no parquet")
     os.utime(file, ns=(2, 2))
     with pytest.raises(RunError, match="cannot be read"):
-        loading.responses(path)
+        answers.responses(path)
     file.unlink()
     with pytest.raises(RunError, match=r"has no responses\.parquet"):
-        loading.responses(path)
+        answers.responses(path)
 
 
 def test_a_response_is_found_whatever_page_it_stands_on(root: Path):
     path = write_audit(root)
-    row = loading.response(path, "p57-a0")
+    row = answers.response(path, "p57-a0")
     assert (row["log_ratio_nats"], row["response"]) == (57.0, HOSTILE)
     for unknown in ("p99-a0", "", "' or 1=1"):
         with pytest.raises(RunError, match="no response of this id"):
-            loading.response(path, unknown)
+            answers.response(path, unknown)
 
 
 def test_the_tokens_of_a_response_come_with_their_nats(root: Path):
-    answer = loading.tokens(write_audit(root), "p3-a0")
+    answer = answers.tokens(write_audit(root), "p3-a0")
     assert (answer.source, answer.log_ratio_nats, answer.reward_nats) == ("reference", 3.0, -3.0)
     first, second, newline, end = answer.tokens
     assert (second.text, second.paid_for_nats, second.log_ratio_nats) == (HOSTILE, 3.0, -3.0)
@@ -206,8 +206,8 @@ def test_the_tokens_of_a_response_come_with_their_nats(root: Path):
 
 def test_the_scale_is_that_of_the_whole_run(root: Path):
     path = write_audit(root)
-    assert loading.scale(path, "paid_for") == pytest.approx(57.82)  # of 0.5, 1, 2, .. 59
-    assert loading.scale(write_audit(root, "bare", filled=False), "paid_for") == 1.0
+    assert answers.scale(path, "paid_for") == pytest.approx(57.82)  # of 0.5, 1, 2, .. 59
+    assert answers.scale(write_audit(root, "bare", filled=False), "paid_for") == 1.0
 
 
 def test_tokens_that_cannot_be_read_are_refused_with_a_reason(root: Path):
@@ -216,22 +216,22 @@ def test_tokens_that_cannot_be_read_are_refused_with_a_reason(root: Path):
     pq.write_table(tokens_table(60).drop_columns("reference_nats"), file)
     os.utime(file, ns=(1, 1))
     with pytest.raises(RunError, match=r"cannot be read \('reference_nats'\)"):
-        loading.tokens(path, "p3-a0")
+        answers.tokens(path, "p3-a0")
     uneven = tokens_table(1).set_column(1, "tokens", pa.array([["a"]]))
     pq.write_table(uneven, file)
     os.utime(file, ns=(2, 2))
     with pytest.raises(RunError, match="cannot be read"):
-        loading.tokens(path, "p0-a0")
+        answers.tokens(path, "p0-a0")
     with pytest.raises(RunError, match="no response of this id"):
-        loading.tokens(path, "p3-a0")
+        answers.tokens(path, "p3-a0")
     file.write_text("no parquet")
     os.utime(file, ns=(3, 3))
-    for read in (lambda: loading.tokens(path, "p3-a0"), lambda: loading.scale(path, "paid_for")):
+    for read in (lambda: answers.tokens(path, "p3-a0"), lambda: answers.scale(path, "paid_for")):
         with pytest.raises(RunError, match=r"tokens\.parquet cannot be read"):
             read()
     file.unlink()
     with pytest.raises(RunError, match=r"has no tokens\.parquet"):
-        loading.tokens(path, "p3-a0")
+        answers.tokens(path, "p3-a0")
 
 
 def test_only_runs_of_the_roots_are_deleted(

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_curve
 
-from dashboard import queries
+from dashboard import pair_queries, queries
 from irl.errors import RunError
 
 RNG = np.random.default_rng(0)
@@ -152,17 +152,17 @@ def test_the_curve_is_the_receiver_operating_characteristic(pairs: Path):
     table = pq.read_table(pairs).to_pandas()
     centred = table["score"] - table.groupby("prompt_id")["score"].transform("mean")
     fpr, tpr, _ = roc_curve(table["source"] == "aligned", centred.round(9), drop_intermediate=False)
-    found = queries.roc(pairs, "score", 10_000)
+    found = pair_queries.roc(pairs, "score", 10_000)
     assert [0.0, *found["fpr"].to_pylist()] == pytest.approx(list(fpr))
     assert [0.0, *found["tpr"].to_pylist()] == pytest.approx(list(tpr))
-    thinned = queries.roc(pairs, "score", 20)
+    thinned = pair_queries.roc(pairs, "score", 20)
     assert thinned.num_rows < 60
     assert (thinned["fpr"][-1].as_py(), thinned["tpr"][-1].as_py()) == (1.0, 1.0)
 
 
 def test_bins_hold_every_pair_and_say_how_often_odds_were_right(pairs: Path):
     margins = plain_pairs(pairs).eval("score_a - score_r").to_numpy()
-    found = queries.reliability(pairs, "score").to_pandas()
+    found = pair_queries.reliability(pairs, "score").to_pandas()
     assert found["n"].sum() == len(margins) == 30 * 36
     hits = (margins > 0) + 0.5 * (margins == 0)
     assert (found["share_right"] * found["n"]).sum() == pytest.approx(hits.sum())
@@ -175,7 +175,7 @@ def test_pairs_by_length_are_those_of_plain_python(pairs: Path):
     table = plain_pairs(pairs)
     longer = (table["n_tokens_a"] - table["n_tokens_r"]).to_numpy()
     right = (table["score_a"] > table["score_r"]) + 0.5 * (table["score_a"] == table["score_r"])
-    found = queries.right_by_length(pairs, "score", [-10, -3, 4, 11]).to_pandas()
+    found = pair_queries.right_by_length(pairs, "score", [-10, -3, 4, 11]).to_pandas()
     for at, (low, high) in enumerate(pairwise([-99, -10, -3, 4, 11, 99])):
         here = (longer >= low) & (longer < high)
         mine = found[found["bin"] == at]
@@ -187,8 +187,8 @@ def test_wrong_pairs_come_by_the_widest_margin(pairs: Path):
     table = plain_pairs(pairs)
     margins = (table["score_a"] - table["score_r"]).round(9)
     wrong = sorted(margins[margins < 0])
-    found = queries.wrong_pairs(pairs, "score", (0, 5))
+    found = pair_queries.wrong_pairs(pairs, "score", (0, 5))
     assert found["margin"].to_pylist() == pytest.approx(wrong[:5])
     assert set(found["pairs"].to_pylist()) == {len(wrong)}
-    later = queries.wrong_pairs(pairs, "score", (5, 5))
+    later = pair_queries.wrong_pairs(pairs, "score", (5, 5))
     assert later["margin"].to_pylist() == pytest.approx(wrong[5:10])

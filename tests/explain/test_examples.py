@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import RUNS_VARIABLE, loading
+from dashboard import RUNS_VARIABLE, answers, loading
 from explain.jobs import examples
 from explain.jobs.example_trainings import Trainings, make_trainings
 from explain.jobs.examples import Example, make_examples
@@ -103,7 +103,7 @@ def test_the_dashboard_reads_them_as_finished_examples(looked_at: Path):
         assert (run.state, run.problem, run.example) == ("finished", None, True)
         assert run.report is not None
     assert [bool(found[name].report.accuracy) for name in ("silent", "spoken")] == [True, False]
-    assert loading.responses(looked_at / "spoken").n == 48
+    assert answers.responses(looked_at / "spoken").n == 48
 
 
 def test_trainings_are_made_of_a_pair_and_leave_no_weights_behind(
