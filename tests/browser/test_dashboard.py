@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.browser.driver import DIRECT, Browser, browser
@@ -211,4 +213,46 @@ def test_an_audit_is_started_by_the_form_and_seen_to_finish(tmp_path: Path):
         open_first_run(page)
         page.wait_for(says("Objective: ", "What stands against it"))
         assert console(page) == []
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()
+
+
+LONG = "\u202e" + 10_000 * "w"
+SPOILT = f"<script>document.title = 'spoilt'</script> {LONG}"
+
+
+def spoil(run: Path) -> None:
+    """Put a script, a mark that turns text around and an endless word into one answer."""
+    for file, column, value in (
+        ("responses.parquet", "response", SPOILT),
+        ("responses.parquet", "prompt", SPOILT),
+        ("tokens.parquet", "tokens", ["<script>", LONG, "a", "</s>"]),
+    ):
+        table = pq.read_table(run / file)
+        rows = table[column].to_pylist()
+        rows[1] = value
+        at = table.column_names.index(column)
+        table = table.set_column(at, column, pa.array(rows, table[column].type))
+        pq.write_table(table, run / file)
+
+
+@pytest.mark.browser
+def test_scripts_turned_text_and_endless_words_are_text_that_fits(tmp_path: Path):
+    runs = tmp_path / "runs"
+    spoil(write_audit(runs, NAME))
+    with (
+        dashboard(runs, tmp_path / "log.txt") as address,
+        browser(tmp_path / "profile") as page,
+    ):
+        for place in ("attributions", "accuracy", "drift", "compare", "export"):
+            page.open(f"{address}/{place}?run={NAME}&response=p1-a0", height=3000)
+            page.wait_for(lambda page: page.script("return document.querySelectorAll('h1').length"))
+            assert page.script("return document.documentElement.scrollWidth <= innerWidth"), place
+            assert page.script("return document.title") != "spoilt"
+            if place == "attributions":
+                page.wait_for(lambda page: page.script(COMPONENT + "return tokens.length === 4"))
+                shown = page.script(COMPONENT + "return tokens.map(token => token.textContent)")
+                assert shown[0] == "<script>"
+                assert shown[1].startswith("\\u202eww")
+                page.screenshot(tmp_path / "spoilt.png")
+        assert elsewhere(page, address) == []
     assert "Traceback" not in (tmp_path / "log.txt").read_text()
