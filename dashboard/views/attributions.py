@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard import loading
 from dashboard.selection import Selection
+from dashboard.widgets.explained import show_explanations
 from dashboard.widgets.responses import browse_responses
 from dashboard.widgets.run_choice import choose_of
 
@@ -21,3 +22,5 @@ def render() -> None:
         "Low and high: its 95 % interval. Select a row to read it beside the other answers."
     )
     browse_responses(run.path, Selection.from_query(st.query_params))
+    if run.report is not None:
+        show_explanations(run.report)

@@ -1,11 +1,13 @@
 """The page of responses, token by token, without a browser."""
 
+import os
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.dashboard.samples import HOSTILE, MARK, write_audit, write_course
+from irl.records import AuditReport
+from tests.dashboard.samples import HOSTILE, MARK, audit_report, write_audit, write_course
 from tests.dashboard.shown import (
     SECONDS,
     VERBATIM,
@@ -15,6 +17,7 @@ from tests.dashboard.shown import (
     texts,
     without_id,
 )
+from tests.explain.parts import explanations
 
 
 def attributions_page() -> None:
@@ -148,3 +151,24 @@ def test_no_answer_is_read_as_markdown_or_html(root: Path):
     hostile = {kind for kind, protos in found.items() if any(MARK in p for p in protos)}
     assert {"bidi_component", "dataframe"} < hostile
     assert hostile - {"bidi_component", "text_input"} <= VERBATIM
+
+
+@pytest.mark.slow
+def test_what_a_full_audit_explains_stands_below_and_else_what_adds_it(root: Path):
+    path = write_audit(root, "good")
+    page = attributions("good")
+    assert any("irl audit --full adds" in one.value for one in page.caption)
+    report = audit_report("good").model_dump(mode="json", by_alias=True)
+    full = AuditReport.model_validate(report | {"explanations": explanations(HOSTILE)})
+    (path / "report.json").write_text(full.to_json(), encoding="utf-8")
+    os.utime(path / "report.json", ns=(1, 1))
+    page = attributions("good")
+    headings = [one.value for one in page.subheader]
+    for heading in ("Maps of words", "Concepts: directions", "Probes: one thing"):
+        assert any(one.startswith(heading) for one in headings)
+    methods, concepts, probes = (one.value for one in page.dataframe[-3:])
+    assert methods["lost without"].str.contains("random").all()
+    assert list(concepts["concept"]) == [HOSTILE] * len(concepts)
+    assert list(probes["edit"]) == [HOSTILE] * len(probes)
+    for kind in (page.markdown, page.caption, page.title, page.subheader):
+        assert MARK not in " ".join(one.value for one in kind)
