@@ -299,8 +299,13 @@ def test_only_a_newline_ends_a_json_line(tmp_path: Path) -> None:
     assert prompts(read_bytes(tmp_path, content.replace(b"\\f", b"\\u000c"))) == [text]
 
 
+def same_prompt(written: Any) -> str:
+    """Messages are the same whatever the order of their keys, and the second one is left out."""
+    return json.dumps(written, sort_keys=True)
+
+
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.one_of(TEXTS, MESSAGES), min_size=1, max_size=6, unique_by=json.dumps))
+@given(st.lists(st.one_of(TEXTS, MESSAGES), min_size=1, max_size=6, unique_by=same_prompt))
 def test_prompts_come_back_from_json_lines_and_parquet_as_they_were_written(
     tmp_path_factory: pytest.TempPathFactory, written: list[Any]
 ) -> None:
