@@ -9,6 +9,8 @@ from dashboard import measured
 from tests.dashboard.samples import MARK, audit_report, write_audit, write_report
 from tests.dashboard.shown import SECONDS, shown, texts
 
+pytestmark = pytest.mark.slow
+
 
 def accuracy_page() -> None:
     from dashboard.views import accuracy

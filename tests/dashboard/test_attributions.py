@@ -19,6 +19,8 @@ from tests.dashboard.shown import (
 )
 from tests.explain.parts import explanations
 
+pytestmark = pytest.mark.slow
+
 
 def attributions_page() -> None:
     from dashboard.views import attributions
@@ -53,7 +55,6 @@ def test_responses_are_turned_filtered_and_ordered(root: Path):
     assert set(page.dataframe[-1].value["source"]) == {"reference"}
 
 
-@pytest.mark.slow
 def test_the_response_in_the_url_is_shown_token_by_token(root: Path):
     write_audit(root, "good")
     page = attributions("good", response="p31-a0")  # on another page of the table
@@ -65,7 +66,6 @@ def test_the_response_in_the_url_is_shown_token_by_token(root: Path):
     assert {"p31-a0", "aligned", "+31.00", "-31.00 (-31.00 to -31.00)"} <= set(texts(page))
 
 
-@pytest.mark.slow
 def test_the_colour_comes_from_the_url_and_goes_there(root: Path):
     write_audit(root, "good")
     page = attributions("good", response="p31-a0", colour="value_gained")
@@ -79,7 +79,6 @@ def test_the_colour_comes_from_the_url_and_goes_there(root: Path):
     assert shown(page).query_params["colour"] == "value_gained"
 
 
-@pytest.mark.slow
 def test_the_row_of_the_response_is_marked_and_without_one_nothing_is_shown(root: Path):
     write_audit(root, "good")
     key = "page of good, None, as written, None, 1"
@@ -90,7 +89,6 @@ def test_the_row_of_the_response_is_marked_and_without_one_nothing_is_shown(root
     assert component(page) is None
 
 
-@pytest.mark.slow
 def test_another_run_drops_the_response(root: Path):
     write_audit(root, "good")
     write_audit(root, "other")
@@ -106,7 +104,6 @@ def test_an_unknown_response_is_said_and_not_shown(root: Path):
     assert component(page) is None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("broken", [None, "no parquet"], ids=["missing", "damaged"])
 def test_without_tokens_the_response_is_shown_in_full_and_verbatim(root: Path, broken: str | None):
     file = write_audit(root, "good") / "tokens.parquet"
@@ -120,7 +117,6 @@ def test_without_tokens_the_response_is_shown_in_full_and_verbatim(root: Path, b
     assert any("tokens.parquet" in text for text in texts(page))
 
 
-@pytest.mark.slow
 def test_what_is_looked_for_stands_in_the_url_and_is_only_compared(root: Path):
     write_audit(root, "good")
     page = attributions("good", find="NUMBER 31?")
@@ -132,7 +128,6 @@ def test_what_is_looked_for_stands_in_the_url_and_is_only_compared(root: Path):
     assert set(page.dataframe[0].value["response"].str.contains("garden")) == {True}
 
 
-@pytest.mark.slow
 def test_other_answers_to_the_prompt_stand_beside_it_whoever_gave_them(root: Path):
     write_audit(root, "good")
     page = attributions("good", response="p31-a0")
@@ -141,7 +136,6 @@ def test_other_answers_to_the_prompt_stand_beside_it_whoever_gave_them(root: Pat
     assert {"log-ratio +11.00 nats", "log-ratio +51.00 nats"} <= set(texts(page))
 
 
-@pytest.mark.slow
 def test_no_answer_is_read_as_markdown_or_html(root: Path):
     write_audit(root, "good")
     found: dict[str, list[str]] = {}
@@ -153,7 +147,6 @@ def test_no_answer_is_read_as_markdown_or_html(root: Path):
     assert hostile - {"bidi_component", "text_input"} <= VERBATIM
 
 
-@pytest.mark.slow
 def test_what_a_full_audit_explains_stands_below_and_else_what_adds_it(root: Path):
     path = write_audit(root, "good")
     page = attributions("good")

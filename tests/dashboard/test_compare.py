@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.dashboard.samples import MARK, audit_report, term, write_audit, write_report
 
 SECONDS = 60
+
+
+pytestmark = pytest.mark.slow
 
 
 def compare_page() -> None:

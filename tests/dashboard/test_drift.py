@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.widgets import run_choice
@@ -11,6 +12,9 @@ from tests.dashboard.samples import MARK, audit_report, write_audit, write_repor
 from tests.dashboard.shown import elements
 
 SECONDS = 60
+
+
+pytestmark = pytest.mark.slow
 
 
 def drift_page() -> None:

@@ -10,6 +10,8 @@ from dashboard.views import export
 from tests.dashboard.samples import MARK, audit_report, write_audit, write_report
 from tests.dashboard.shown import SECONDS, shown
 
+pytestmark = pytest.mark.slow
+
 
 def export_page() -> None:
     from dashboard.views import export

@@ -284,6 +284,7 @@ def test_no_file_of_the_dashboard_shadows_a_package():
     assert names.isdisjoint(sys.stdlib_module_names | {"irl", "explain", "tests"})
 
 
+@pytest.mark.slow
 def test_runs_are_shown_by_what_was_found_and_the_choice_stands_in_the_url(root: Path):
     write_audit(root, "good")
     write_course(root, "course")
@@ -296,6 +297,7 @@ def test_runs_are_shown_by_what_was_found_and_the_choice_stands_in_the_url(root:
     assert set(shown(page).dataframe[0].value["name"]) == {"good", "course"}
 
 
+@pytest.mark.slow
 def test_a_run_is_deleted_after_a_question(root: Path):
     path = write_audit(root, "good")
     page = run("good")
@@ -305,6 +307,7 @@ def test_a_run_is_deleted_after_a_question(root: Path):
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_the_form_offers_pairs_that_are_here_and_no_path_is_typed(root: Path):
     write_audit(root, "good")
     page = runs()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from irl.runs import open_run
@@ -13,6 +14,9 @@ from tests.dashboard.samples import (
 )
 
 SECONDS = 60
+
+
+pytestmark = pytest.mark.slow
 
 
 def training_page() -> None:
