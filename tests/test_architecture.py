@@ -147,6 +147,7 @@ def test_light_modules_load_no_heavy_library(module: str, tmp_path: Path):
     assert last_line_of(code, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_no_dashboard_module_loads_a_heavy_library(tmp_path: Path):
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")

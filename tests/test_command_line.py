@@ -405,6 +405,7 @@ def test_a_bad_file_of_aspects_stops_the_audit_before_anything_is_loaded(tmp_pat
 # The gate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "code"),
     [

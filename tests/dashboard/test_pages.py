@@ -245,6 +245,7 @@ def test_a_run_without_a_report_is_a_state_with_its_folder(root: Path, write: An
     assert len(page.subheader) == 0
 
 
+@pytest.mark.slow
 def test_no_untrusted_text_is_read_as_markdown_or_html(root: Path):
     name = "*a* [b](c) `d`"
     write_audit(root, name)

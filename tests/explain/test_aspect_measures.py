@@ -71,6 +71,7 @@ def test_sentiment_sums_the_weights_of_words():
     assert value(measures.sentiment({"good": 2.0, "bad": -3.0}), "Good, good, BAD day") == 1.0
 
 
+@pytest.mark.slow
 @given(TEXTS, st.integers(1, 4))
 def test_repetition_is_the_number_of_runs_less_the_distinct_ones(text: str, run: int):
     words = Exchange("", text).words

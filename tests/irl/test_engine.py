@@ -280,6 +280,7 @@ def test_scores_come_in_the_order_given(
             assert nats == pytest.approx(alone, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_scores_are_reused_and_the_same_after_an_interruption(pair: PolicyPair, tmp_path: Path):
     numbers = range(RESPONSES_PER_SHARD + 1)
     sequences = [TokenSequence((1, 9 + n % 50), (n % 300, 2)) for n in numbers]
