@@ -22,7 +22,6 @@ from irl.records import Estimate
 from irl.rlhf.frontier import frontier
 from irl.rlhf.watch import Look
 
-RNG = np.random.default_rng(0)
 OF = Measured("real text", [0, 1])
 
 
@@ -31,16 +30,17 @@ def told(gains: np.ndarray) -> list[Estimate]:
 
 
 def test_a_difference_that_is_there_is_told_from_one_that_is_not():
-    there, p_there = told(RNG.normal(-0.2, 0.3, (2, 400)))
+    rng = np.random.default_rng(0)
+    there, p_there = told(rng.normal(-0.2, 0.3, (2, 400)))
     assert there.high < 0
     assert p_there.value < 1e-6
-    none, p_none = told(RNG.normal(0.0, 0.3, (2, 400)))
+    none, p_none = told(rng.normal(0.0, 0.3, (2, 400)))
     assert none.low < 0 < none.high
     assert p_none.value > 0.05
 
 
 def test_the_share_of_the_frontier_is_that_of_the_prompts_it_was_drawn_for():
-    bound = frontier([RNG.normal(size=4000)])
+    bound = frontier([np.random.default_rng(0).normal(size=4000)])
     values = np.array([bound.at(0.5), bound.at(0.5), 99.0])
     look = Look(0, values, values[None], None, np.array([0.5, 0.5, 70.0]), values, values)
     assert _of_frontier(look, bound, 2) == pytest.approx(1)
