@@ -123,9 +123,7 @@ def answers_to_same_prompt(run: Path, response_id: str) -> list[dict[str, Any]]:
         RunError: the run has no responses, or they do not tell their prompt.
     """
     file = run / "responses.parquet"
-    found = _siblings(str(file), known(file), response_id)
-    if isinstance(found, str):
-        raise RunError(found)
+    found = told(_siblings(str(file), known(file), response_id))
     return [row for row in found if row["response_id"] != response_id]
 
 

@@ -128,10 +128,7 @@ def looks(run: Path) -> list[AlignStep]:
     """
     file = run / "steps.jsonl"
     changed = last_change(file)
-    found = [] if changed is None else _looks(str(file), changed)
-    if isinstance(found, str):
-        raise RunError(found)
-    return found
+    return [] if changed is None else told(_looks(str(file), changed))
 
 
 def _listed(root: Path) -> list[ListedRun]:

@@ -5,7 +5,7 @@ from typing import Final
 
 import plotly.graph_objects as go
 
-from explain.figures import framed
+from explain.figures import diagonal, framed, whiskers
 from explain.shading import CHARGED, PAID, QUIET
 from irl.records import Estimate
 
@@ -19,16 +19,7 @@ Curve = tuple[Sequence[float], Sequence[float]]
 def roc(curves: Mapping[str, Curve]) -> go.Figure:
     """Aligned answers found over reference answers called so; the diagonal is chance."""
     figure = go.Figure()
-    figure.add_trace(
-        go.Scatter(
-            x=[0, 1],
-            y=[0, 1],
-            mode="lines",
-            line={"color": QUIET, "width": 1, "dash": "dash"},
-            name="chance",
-            hoverinfo="skip",
-        )
-    )
+    figure.add_trace(diagonal("chance", 0.0))
     for (name, (fpr, tpr)), (colour, dash, _) in zip(curves.items(), _STYLES, strict=False):
         figure.add_trace(
             go.Scatter(
@@ -62,14 +53,7 @@ def right_by_length(
                 x=[label for label, _ in told],
                 y=[value.value for _, value in told],
                 customdata=[[value.low, value.high, value.n] for _, value in told],
-                error_y={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [value.high - value.value for _, value in told],
-                    "arrayminus": [value.value - value.low for _, value in told],
-                    "thickness": 1.5,
-                    "width": 0,
-                },
+                error_y=whiskers([value for _, value in told], 1.5),
                 mode="lines+markers",
                 line={"color": colour, "dash": dash, "width": 2},
                 marker={"symbol": symbol, "size": 8},

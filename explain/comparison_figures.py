@@ -6,7 +6,7 @@ from typing import Final
 import plotly.graph_objects as go
 
 from explain.comparison import Compared
-from explain.figures import LABEL_CHARACTERS, framed, rows_named, safe_label
+from explain.figures import LABEL_CHARACTERS, framed, rows_named, safe_label, whiskers
 from explain.shading import CHARGED, PAID, QUIET
 
 MAX_ROWS: Final = 30
@@ -41,14 +41,7 @@ def forests(rows: Sequence[Compared], audits: Sequence[str], title: str) -> go.F
             go.Scatter(
                 x=[value.value for _, value, _ in here],
                 y=[row + shift for row, _, _ in here],
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [value.high - value.value for _, value, _ in here],
-                    "arrayminus": [value.value - value.low for _, value, _ in here],
-                    "thickness": 1.5,
-                    "width": 0,
-                },
+                error_x=whiskers([value for _, value, _ in here], 1.5),
                 mode="markers",
                 marker={"color": colour, "symbol": symbol, "size": 8},
                 name=safe_label(name),

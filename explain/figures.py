@@ -7,7 +7,7 @@ marker's shape. Plotly reads tags such as <a> and <b> in labels, so untrusted te
 import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -123,6 +123,47 @@ LEGEND: Final = {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0}
 MARGIN: Final = {"l": 10, "r": 10, "t": 40, "b": 10}
 
 
+@runtime_checkable
+class Told(Protocol):
+    """A value with the ends of its interval."""
+
+    @property
+    def value(self) -> float:
+        """Between the ends."""
+
+    @property
+    def low(self) -> float:
+        """The lower end."""
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+
+
+def whiskers(shown: Sequence[Told], thickness: float) -> dict[str, object]:
+    """Intervals as Plotly's error bars."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [one.high - one.value for one in shown],
+        "arrayminus": [one.value - one.low for one in shown],
+        "thickness": thickness,
+        "width": 0,
+    }
+
+
+def diagonal(name: str, start: float) -> go.Scatter:
+    """What a curve is held against, from a share to 1."""
+    return go.Scatter(
+        x=[start, 1],
+        y=[start, 1],
+        mode="lines",
+        line={"color": QUIET, "width": 1, "dash": "dash"},
+        name=name,
+        hoverinfo="skip",
+    )
+
+
 def framed(figure: go.Figure, height: int, x: str, y: str | None = None) -> go.Figure:
     """A figure with titled axes, a quiet grid and its legend above."""
     for update, title in ((figure.update_xaxes, x), (figure.update_yaxes, y)):
@@ -181,14 +222,7 @@ def _forest_rows(
     return go.Scatter(
         x=[row.value for row in chosen],
         y=list(rows),
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [row.high - row.value for row in chosen],
-            "arrayminus": [row.value - row.low for row in chosen],
-            "thickness": 2,
-            "width": 0,
-        },
+        error_x=whiskers(chosen, 2.0),
         mode="markers",
         marker={"color": colour, "symbol": symbol, "size": 9},
         name=name,

@@ -11,7 +11,7 @@ from typing import Final
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from explain.figures import GRID, LEGEND, MARGIN, axis_title, framed, safe_label
+from explain.figures import GRID, LEGEND, MARGIN, axis_title, diagonal, framed, safe_label, whiskers
 from explain.shading import CHARGED, PAID, QUIET
 from irl.records import AlignStep, Estimate, PathPoint, ReliabilityBin
 
@@ -91,16 +91,7 @@ def reliability(bins: Sequence[ReliabilityBin]) -> go.Figure:
     figure = go.Figure()
     most = max((one.n for one in bins), default=1)
     area = {"sizemode": "area", "sizeref": 2 * most / MARKER_PIXELS**2, "sizemin": 4}
-    figure.add_trace(
-        go.Scatter(
-            x=[0.5, 1],
-            y=[0.5, 1],
-            mode="lines",
-            line={"color": QUIET, "width": 1, "dash": "dash"},
-            name="as promised",
-            hoverinfo="skip",
-        )
-    )
+    figure.add_trace(diagonal("as promised", 0.5))
     figure.add_trace(
         go.Scatter(
             x=[one.probability for one in bins],
@@ -164,14 +155,7 @@ def _path(path: str, points: Sequence[PathPoint], values: Sequence[Estimate]) ->
             [point.alpha, value.low, value.high, value.n, point.kl_nats.low, point.kl_nats.high]
             for point, value in zip(points, values, strict=True)
         ],
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [value.high - value.value for value in values],
-            "arrayminus": [value.value - value.low for value in values],
-            "thickness": 1,
-            "width": 0,
-        },
+        error_y=whiskers(values, 1.0),
         mode="lines+markers",
         line={"color": colour, "width": 2, "dash": dash},
         marker={"size": 7, "symbol": "circle-open" if control else "circle"},

@@ -6,9 +6,8 @@ from typing import Any, Final
 import streamlit as st
 
 from dashboard import loading
-from dashboard.selection import Selection
 from dashboard.widgets.plain import PLOT, table
-from dashboard.widgets.run_choice import choose_run
+from dashboard.widgets.run_choice import choose_of
 from explain import comparison
 from explain.comparison import Compared
 from explain.comparison_figures import MAX_ROWS, STYLES, forests
@@ -23,20 +22,17 @@ _text, _check = st.column_config.TextColumn, st.column_config.CheckboxColumn
 def render() -> None:
     """The page of the audit that the URL names, beside those that it names `with`."""
     found = {run.name: run for run in loading.runs() if run.report is not None}
-    if len(found) < 2:
-        st.title("Compare audits")
-        st.info("Two audits are needed; the page Runs says how to make one.")
+    enough = list(found.values()) if len(found) > 1 else []
+    nothing = "Two audits are needed; the page Runs says how to make one."
+    run = choose_of(enough, "Compare audits", nothing)
+    if run is None:
         return
-    selection = Selection.from_query(st.query_params)
-    name = choose_run(list(found), {name for name, run in found.items() if run.example}, selection)
-    if name is None:
-        return
-    others = _others([other for other in found if other != name])
+    others = _others([other for other in found if other != run.name])
     st.title("Audits side by side")
     if not others:
         st.info("Choose another audit to hold this one against.")
         return
-    names = [name, *others]
+    names = [run.name, *others]
     reports = [report for one in names if (report := found[one].report) is not None]
     _verdicts(names, reports)
     _figures(names, reports)

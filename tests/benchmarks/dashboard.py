@@ -14,7 +14,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -22,13 +21,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from dashboard import loading
 from explain.results_page import render_table
 from irl.records import Estimate, ResultRow, ResultTable
 from irl.runs import now, open_run, versions
 from tests.dashboard.samples import audit_report, write_course
+from tests.dashboard.shown import view
 
 RESPONSES, TOKENS, EACH = 200_000, 100, 8
 REPEATS = 5
@@ -101,70 +100,24 @@ def _lists(values: np.ndarray) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, pa.array(values.reshape(-1)))
 
 
-def _runs() -> None:
-    from dashboard.views import runs
-
-    runs.render(lambda _: None)
-
-
-def _audit() -> None:
-    from dashboard.views import run
-
-    run.render()
-
-
-def _attributions() -> None:
-    from dashboard.views import attributions
-
-    attributions.render()
-
-
-def _accuracy() -> None:
-    from dashboard.views import accuracy
-
-    accuracy.render()
-
-
-def _drift() -> None:
-    from dashboard.views import drift
-
-    drift.render()
-
-
-def _training() -> None:
-    from dashboard.views import training
-
-    training.render()
-
-
-def _compare() -> None:
-    from dashboard.views import compare
-
-    compare.render()
-
-
-def _export() -> None:
-    from dashboard.views import export
-
-    export.render()
-
-
-PAGES: dict[str, tuple[Callable[[], None], dict[str, str]]] = {
-    "Runs": (_runs, {}),
-    "Audit": (_audit, {"run": "large"}),
-    "Attributions": (_attributions, {"run": "large", "response": "00012345-a1"}),
-    "Attributions, a search": (_attributions, {"run": "large", "find": "word7 word"}),
-    "Reward accuracy": (_accuracy, {"run": "large"}),
-    "Policy drift": (_drift, {"run": "large"}),
-    "Ensembles and RLHF": (_training, {"run": "course"}),
-    "Compare": (_compare, {"run": "large", "with": "other"}),
-    "Export": (_export, {"run": "large"}),
+RUNS = "runs"
+"Its view is told how a run is opened"
+PAGES: dict[str, tuple[str, dict[str, str]]] = {
+    "Runs": (RUNS, {}),
+    "Audit": ("run", {"run": "large"}),
+    "Attributions": ("attributions", {"run": "large", "response": "00012345-a1"}),
+    "Attributions, a search": ("attributions", {"run": "large", "find": "word7 word"}),
+    "Reward accuracy": ("accuracy", {"run": "large"}),
+    "Policy drift": ("drift", {"run": "large"}),
+    "Ensembles and RLHF": ("training", {"run": "course"}),
+    "Compare": ("compare", {"run": "large", "with": "other"}),
+    "Export": ("export", {"run": "large"}),
 }
 
 
-def draw(page: Callable[[], None], query: dict[str, str]) -> float:
+def draw(page: str, query: dict[str, str]) -> float:
     """Seconds of one draw, in a session of its own."""
-    app = AppTest.from_function(page, default_timeout=300)
+    app = view(page, "lambda _: None" if page == RUNS else "")
     for name, value in query.items():
         app.query_params[name] = value
     start = time.perf_counter()

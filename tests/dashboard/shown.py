@@ -38,3 +38,17 @@ def component(page: AppTest) -> dict[str, Any] | None:
     """What the component of tokens was given, if it is on the page."""
     found = [e.proto for e in elements(page._tree) if e.type == "bidi_component"]
     return json.loads(found[0].json) if found else None
+
+
+def view(name: str, arguments: str = "") -> AppTest:
+    """One of dashboard.views, which has not been drawn yet; `arguments` as Python writes them."""
+    script = f"from dashboard.views import {name}\n{name}.render({arguments})"
+    return AppTest.from_string(script, default_timeout=SECONDS)
+
+
+def drawn(name: str, **query: str | list[str]) -> AppTest:
+    """The same, drawn for what a URL asks."""
+    page = view(name)
+    for key, value in query.items():
+        page.query_params[key] = value
+    return shown(page)

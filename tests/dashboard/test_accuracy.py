@@ -7,22 +7,13 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import measured
 from tests.dashboard.samples import MARK, audit_report, write_audit, write_report
-from tests.dashboard.shown import SECONDS, shown, texts
+from tests.dashboard.shown import drawn, texts
 
 pytestmark = pytest.mark.slow
 
 
-def accuracy_page() -> None:
-    from dashboard.views import accuracy
-
-    accuracy.render()
-
-
 def page(run: str | None = None) -> AppTest:
-    asked = AppTest.from_function(accuracy_page, default_timeout=SECONDS)
-    if run is not None:
-        asked.query_params["run"] = run
-    return shown(asked)
+    return drawn("accuracy", **({"run": run} if run else {}))
 
 
 def test_without_audits_the_page_says_so(root: Path):

@@ -6,28 +6,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.dashboard.samples import MARK, audit_report, term, write_audit, write_report
-
-SECONDS = 60
-
+from tests.dashboard.shown import drawn
 
 pytestmark = pytest.mark.slow
 
 
-def compare_page() -> None:
-    from dashboard.views import compare
-
-    compare.render()
-
-
 def page(run: str | None = None, *others: str) -> AppTest:
-    asked = AppTest.from_function(compare_page, default_timeout=SECONDS)
-    if run is not None:
-        asked.query_params["run"] = run
-    if others:
-        asked.query_params["with"] = list(others)
-    asked.run()
-    assert not asked.exception
-    return asked
+    asked = {"run": run, "with": list(others)}
+    return drawn("compare", **{name: value for name, value in asked.items() if value})
 
 
 def test_one_audit_is_not_enough(root: Path):

@@ -9,27 +9,13 @@ from dashboard.widgets import run_choice
 from irl.runs import open_run
 from tests.browser.test_series import hostile_series
 from tests.dashboard.samples import MARK, audit_report, write_audit, write_report
-from tests.dashboard.shown import elements
-
-SECONDS = 60
-
+from tests.dashboard.shown import drawn, elements, view
 
 pytestmark = pytest.mark.slow
 
 
-def drift_page() -> None:
-    from dashboard.views import drift
-
-    drift.render()
-
-
 def page(**query: str) -> AppTest:
-    asked = AppTest.from_function(drift_page, default_timeout=SECONDS)
-    for name, value in query.items():
-        asked.query_params[name] = value
-    asked.run()
-    assert not asked.exception
-    return asked
+    return drawn("drift", **query)
 
 
 def test_without_audits_the_page_says_so(root: Path):
@@ -63,7 +49,7 @@ def test_an_audit_without_answers_has_its_figures_and_says_what_is_missing(root:
 def test_the_run_stays_the_same_from_page_to_page_and_stands_in_the_url(root: Path):
     write_audit(root, "one")
     write_audit(root, "other")
-    asked = AppTest.from_function(drift_page, default_timeout=SECONDS)
+    asked = view("drift")
     asked.session_state[run_choice.LAST] = "one"
     asked.run()
     assert asked.query_params["run"] == "one"

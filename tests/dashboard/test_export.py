@@ -8,22 +8,13 @@ from streamlit.testing.v1 import AppTest
 from dashboard import answers
 from dashboard.views import export
 from tests.dashboard.samples import MARK, audit_report, write_audit, write_report
-from tests.dashboard.shown import SECONDS, shown
+from tests.dashboard.shown import drawn
 
 pytestmark = pytest.mark.slow
 
 
-def export_page() -> None:
-    from dashboard.views import export
-
-    export.render()
-
-
 def page(run: str | None = None) -> AppTest:
-    asked = AppTest.from_function(export_page, default_timeout=SECONDS)
-    if run is not None:
-        asked.query_params["run"] = run
-    return shown(asked)
+    return drawn("export", **({"run": run} if run else {}))
 
 
 def labels(asked: AppTest) -> list[str]:

@@ -2,70 +2,26 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from dashboard import RUNS_VARIABLE
 from dashboard.loading import EXAMPLES
-from tests.dashboard.shown import SECONDS, component, elements, shown
+from tests.dashboard.shown import component, drawn, elements
 
 pytestmark = pytest.mark.slow
 
 
-def audit() -> None:
-    from dashboard.views import run
-
-    run.render()
-
-
-def attributions() -> None:
-    from dashboard.views import attributions
-
-    attributions.render()
-
-
-def accuracy() -> None:
-    from dashboard.views import accuracy
-
-    accuracy.render()
-
-
-def drift() -> None:
-    from dashboard.views import drift
-
-    drift.render()
-
-
-def training() -> None:
-    from dashboard.views import training
-
-    training.render()
-
-
-def compare() -> None:
-    from dashboard.views import compare
-
-    compare.render()
-
-
-def export() -> None:
-    from dashboard.views import export
-
-    export.render()
-
-
-FIGURES: dict[str, tuple[Callable[[], None], dict[str, str], list[str]]] = {
+FIGURES: dict[str, tuple[str, dict[str, str], list[str]]] = {
     "audit": (
-        audit,
+        "run",
         {"run": "detox"},
         ["Weights of terms with their intervals", "What a standard deviation of each aspect"],
     ),
     "accuracy": (
-        accuracy,
+        "accuracy",
         {"run": "detox"},
         [
             "Share of aligned answers over share of reference answers",
@@ -74,7 +30,7 @@ FIGURES: dict[str, tuple[Callable[[], None], dict[str, str], list[str]]] = {
         ],
     ),
     "drift": (
-        drift,
+        "drift",
         {"run": "detox"},
         [
             "Log-ratios of both policies' responses",
@@ -83,27 +39,27 @@ FIGURES: dict[str, tuple[Callable[[], None], dict[str, str], list[str]]] = {
         ],
     ),
     "align": (
-        training,
+        "training",
         {"run": "aligned-with-a-weak-member"},
         ["Gains, KL, length and entropy over training steps"],
     ),
     "extrapolate": (
-        training,
+        "training",
         {"run": "beyond-detox"},
         ["Gain of the recovered reward over KL, along every path"],
     ),
     "ensemble": (
-        training,
+        "training",
         {"run": "ensemble"},
         ["Share of pairs ranked right over the probability"],
     ),
     "compare": (
-        compare,
+        "compare",
         {"run": "detox", "with": "real-detox"},
         ["Weights of terms in every audit"],
     ),
     "export": (
-        export,
+        "export",
         {"run": "detox"},
         [
             "Weights of terms",
@@ -122,17 +78,10 @@ def on_the_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     st.cache_data.clear()
 
 
-def page(render: Callable[[], None], query: dict[str, str]) -> AppTest:
-    asked = AppTest.from_function(render, default_timeout=SECONDS)
-    for name, value in query.items():
-        asked.query_params[name] = value
-    return shown(asked)
-
-
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_figures_of_a_page_are_there_and_filled(name: str):
-    render, query, alts = FIGURES[name]
-    asked = page(render, query)
+    view, query, alts = FIGURES[name]
+    asked = drawn(view, **query)
     charts = [e.proto for e in elements(asked._tree) if e.type == "plotly_chart"]
     assert len(charts) == len(alts)
     for chart, alt in zip(charts, alts, strict=True):
@@ -144,9 +93,9 @@ def test_the_figures_of_a_page_are_there_and_filled(name: str):
 
 
 def test_a_response_is_shown_token_by_token_beside_the_others():
-    asked = page(attributions, {"run": "detox", "find": "buffoon"})
+    asked = drawn("attributions", run="detox", find="buffoon")
     response = asked.dataframe[0].value["response_id"].iloc[0]
-    read = page(attributions, {"run": "detox", "response": response})
+    read = drawn("attributions", run="detox", response=response)
     given = component(read)
     assert given is not None
     assert given["tokens"]

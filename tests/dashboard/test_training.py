@@ -12,26 +12,13 @@ from tests.dashboard.samples import (
     write_ensemble,
     write_path,
 )
-
-SECONDS = 60
-
+from tests.dashboard.shown import drawn
 
 pytestmark = pytest.mark.slow
 
 
-def training_page() -> None:
-    from dashboard.views import training
-
-    training.render()
-
-
 def page(**query: str) -> AppTest:
-    asked = AppTest.from_function(training_page, default_timeout=SECONDS)
-    for name, value in query.items():
-        asked.query_params[name] = value
-    asked.run()
-    assert not asked.exception
-    return asked
+    return drawn("training", **query)
 
 
 def said(shown: AppTest) -> str:
