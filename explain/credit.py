@@ -19,7 +19,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from explain.segments import Cut
+from explain.cuts import Cut
 from irl.bootstrap import from_sums, ratio
 from irl.records import Estimate
 from irl.recovery.contexts import Prices

@@ -5,6 +5,7 @@ colour stands at the 98th percentile of the responses' strongest tokens, so that
 does not pale the rest, and every response of a run is drawn alike.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -51,14 +52,35 @@ def scale_nats(tokens: pa.Table, colour: Colour) -> float:
 
 def shade(answer: Answer, colour: Colour, scale: float) -> list[Shade]:
     """The tokens of an answer in colour."""
+    values: list[float | None] = [getattr(token, COLUMNS[colour]) for token in answer.tokens]
     return [
         Shade(
             text=visible(token.text),
             special=token.special,
-            background=background(getattr(token, COLUMNS[colour]), scale),
-            hover=_hover(token),
+            background=background(nats, scale),
+            hover="\n".join([*_told(token), *place]),
         )
-        for token in answer.tokens
+        for token, nats, place in zip(answer.tokens, values, _places(values), strict=True)
+    ]
+
+
+def shade_values(values: Sequence[tuple[str, float]], name: str, scale: float) -> list[Shade]:
+    """Segments of a text in colour.
+
+    Args:
+        values: each segment with what a method attributes to it; untrusted.
+        name: of the method.
+        scale: where full colour stands.
+    """
+    places = _places([value for _, value in values])
+    return [
+        Shade(
+            text=visible(text),
+            special=False,
+            background=background(value, scale),
+            hover="\n".join([f"“{visible(text).strip()}”", f"{name}: {value:+.3f}", *place]),
+        )
+        for (text, value), place in zip(values, places, strict=True)
     ]
 
 
@@ -82,13 +104,22 @@ def _channels(colour: str) -> str:
     return ", ".join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))
 
 
-def _hover(token: Token) -> str:
+def _told(token: Token) -> list[str]:
     paid: Any = token.paid_for_nats
-    lines = [
-        f"“{visible(token.text).strip()}”" + (" (special token)" if token.special else ""),
+    many = f" ({token.n_tokens} tokens)" if token.n_tokens > 1 else ""
+    return [
+        f"“{visible(token.text).strip()}”" + (" (special token)" if token.special else many),
         "paid for: not measured" if paid is None else f"paid for: {paid:+.3f} nats",
         f"value gained: {token.log_ratio_nats:+.3f} nats",
         f"aligned: {token.aligned_nats:.3f} nats",
         f"reference: {token.reference_nats:.3f} nats",
     ]
-    return "\n".join(lines)
+
+
+def _places(values: Sequence[float | None]) -> list[list[str]]:
+    """Where each stands among all by size, in words; nothing for nought and what is missing."""
+    sizes = sorted((abs(value) for value in values if value), reverse=True)
+    first = {size: place for place, size in reversed(list(enumerate(sizes, start=1)))}
+    return [
+        [f"by size: {first[abs(value)]} of {len(values)} here"] if value else [] for value in values
+    ]

@@ -13,7 +13,7 @@ MARKS: Final = {" ": "␣", "\n": "↵\n", "\t": "⇥\t"}
 
 @dataclass(frozen=True)
 class Token:
-    """One token of a response."""
+    """One token of a response, or neighbours put together (explain/grouping.py): nats add up."""
 
     text: str
     "as the model wrote it: untrusted"
@@ -25,6 +25,8 @@ class Token:
     "shown as value gained"
     paid_for_nats: float | None
     "None before a reward was recovered"
+    n_tokens: int = 1
+    "how many were put together"
 
 
 @dataclass(frozen=True)

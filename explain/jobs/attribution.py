@@ -22,10 +22,11 @@ from explain.attribution.gradients import deeplift, gradient_shap, integrated_gr
 from explain.attribution.metrics import infidelity, sensitivity
 from explain.attribution.record import Attribution
 from explain.attribution.removal import ablation, kernel_shap
+from explain.cuts import CUTS
 from explain.faithfulness import faithfulness, rank_agreement
 from explain.jobs.attribution_report import Case, Mean, agreements, attributions_table, method_row
 from explain.jobs.explained import Explained, pair_settings, require_types, some_answers
-from explain.segments import CUTS, segments
+from explain.segments import segments
 from explain.targets import Exchange, Target, log_ratio, remembered, reward
 from irl.config import ScoreSettings, Settings
 from irl.engine.shards import Progress, silent

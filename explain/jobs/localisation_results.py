@@ -31,9 +31,10 @@ from explain.attribution.gradients import integrated_gradients
 from explain.attribution.record import Attribution
 from explain.attribution.removal import ablation
 from explain.context_prices import context_prices
+from explain.cuts import words
 from explain.jobs.explained import pair_settings, prompt_types, some_answers
 from explain.jobs.result_rows import Making, Measured, finished_run
-from explain.segments import segments, text_of, words
+from explain.segments import segments, text_of
 from explain.targets import Exchange, log_ratio
 from explain.tokens import is_special
 from irl.bootstrap import codes, from_sums, ratio

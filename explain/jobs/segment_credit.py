@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from explain.credit import SegmentCredit, mean_credit, opens_with, segment_credit
-from explain.segments import CUTS, Cut, by_delimiters
+from explain.cuts import CUTS, Cut, by_delimiters
 from explain.tokens import is_special
 from irl.bootstrap import codes
 from irl.config import Settings

@@ -17,7 +17,8 @@ from explain.attribution.embedded import Embedded, embedded_log_ratio, embedded_
 from explain.attribution.gradients import FIRST_STEPS, deeplift, gradient_shap, integrated_gradients
 from explain.attribution.record import Attribution
 from explain.attribution.removal import ablation, kernel_shap
-from explain.segments import segments, text_of, without, words
+from explain.cuts import words
+from explain.segments import segments, text_of, without
 from explain.targets import Exchange, log_ratio, reward, scored
 from irl.config import Loading
 from irl.errors import InputError

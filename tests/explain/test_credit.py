@@ -12,7 +12,7 @@ from explain.credit import (
     paid_in_context,
     segment_credit,
 )
-from explain.segments import CUTS, by_delimiters, sentences
+from explain.cuts import CUTS, by_delimiters, sentences
 from irl.recovery.contexts import Prices
 
 _PIECES = st.lists(st.sampled_from(["a", " b", ".", " ", "\n", "! ", "", "<|go|>"]), max_size=14)

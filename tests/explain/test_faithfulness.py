@@ -15,8 +15,9 @@ from explain.attribution.embedded import embedded_log_ratio
 from explain.attribution.gradients import integrated_gradients
 from explain.attribution.metrics import infidelity, sensitivity
 from explain.attribution.removal import ablation
+from explain.cuts import words
 from explain.faithfulness import faithfulness, rank_agreement
-from explain.segments import segments, words
+from explain.segments import segments
 from explain.targets import Exchange, reward
 from irl.policies.pair import PolicyPair, load_pair
 from irl.rewards.terms import TermReward

@@ -4,18 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explain.segments import (
-    CUTS,
-    by_delimiters,
-    owners,
-    parts,
-    segments,
-    sentences,
-    text_of,
-    with_parts,
-    without,
-    words,
-)
+from explain.cuts import CUTS, by_delimiters, sentences, words
+from explain.segments import owners, parts, segments, text_of, with_parts, without
 from explain.targets import Exchange
 from irl.errors import InputError
 from irl.policies.spans import Span, token_spans
