@@ -39,6 +39,7 @@ Order = Literal[
     "reward, high to low",
     "reward, low to high",
     "interval of the reward, wide to narrow",
+    "log-ratio and reward apart, most first",
 ]
 ORDERS: Final[dict[Order, tuple[str, str] | None]] = {
     "as written": None,
@@ -50,8 +51,12 @@ ORDERS: Final[dict[Order, tuple[str, str] | None]] = {
         "reward_high_nats - reward_low_nats",
         "descending",
     ),
+    "log-ratio and reward apart, most first": ("abs(centred_nats - reward_nats)", "descending"),
 }
 "Order of the responses, and the column and direction that it means"
+
+
+EVERY: Final = Wanted()
 
 
 @dataclass(frozen=True)
@@ -67,19 +72,13 @@ class Page:
 
 
 def responses(
-    run: Path,
-    *,
-    source: str | None = None,
-    find: str | None = None,
-    order: Order = "as written",
-    number: int = 1,
+    run: Path, wanted: Wanted = EVERY, *, order: Order = "as written", number: int = 1
 ) -> Page:
     """One page of a run's responses.
 
     Args:
         run: the run folder.
-        source: aligned, reference or given; all if None.
-        find: text that stands in the prompt or in the response, in whatever case.
+        wanted: which responses.
         order: over the whole run, not the page; missing values come last.
         number: of the page, from 1; beyond the last means the last.
 
@@ -87,7 +86,7 @@ def responses(
         RunError: the run has no such table, or it cannot be read.
     """
     file = run / "responses.parquet"
-    return told(_responses(str(file), known(file), Wanted(source, find), order, number))
+    return told(_responses(str(file), known(file), wanted, order, number))
 
 
 def all_responses(run: Path, most: int) -> list[dict[str, Any]]:

@@ -65,6 +65,8 @@ class Wanted:
     "whose; all if None"
     find: str | None = None
     "text that stands in the prompt or in the response, in whatever case"
+    ids: tuple[str, ...] | None = None
+    "one of these; any if None"
 
 
 def count(file: Path, wanted: Wanted) -> int:
@@ -74,7 +76,7 @@ def count(file: Path, wanted: Wanted) -> int:
         RunError: the table cannot be read.
     """
     asked = f"SELECT count(*) AS n FROM read_parquet($file) WHERE {_WANTED}"
-    return int(ask(asked, file, **vars(wanted))["n"][0].as_py())
+    return int(ask(asked, file, **_asked(wanted))["n"][0].as_py())
 
 
 def page(
@@ -91,7 +93,7 @@ def page(
         names: of columns; this program's own.
         wanted: which of them.
         order: a column or a formula, this program's own, and ascending or descending; missing
-            values come last.
+            values come last. `centred_nats` is the log-ratio less its mean within the prompt.
         place: how many rows to pass over, and how many to take.
 
     Raises:
@@ -99,12 +101,11 @@ def page(
     """
     by = "" if order is None else f"{order[0]} {_DIRECTIONS[order[1]]} NULLS LAST, "
     asked = (
-        f"SELECT {', '.join(names)} FROM read_parquet($file, file_row_number = true) "
-        f"WHERE {_WANTED} "
-        f"ORDER BY {by}file_row_number LIMIT $many OFFSET $first"
+        f"SELECT {', '.join(names)} FROM ({_CENTRED if order and 'centred' in order[0] else _ROWS})"
+        f" WHERE {_WANTED} ORDER BY {by}file_row_number LIMIT $many OFFSET $first"
     )
     first, many = place
-    return ask(asked, file, **vars(wanted), first=first, many=many)
+    return ask(asked, file, **_asked(wanted), first=first, many=many)
 
 
 def row(file: Path, response_id: str) -> dict[str, Any]:
@@ -224,20 +225,33 @@ def answers(file: Path, names: Sequence[str], response_id: str, most: int) -> pa
     return ask(asked, file, response_id=response_id, most=most)
 
 
+_ROWS: Final = "SELECT * FROM read_parquet($file, file_row_number = true)"
+_CENTRED: Final = (
+    "SELECT *, log_ratio_nats - avg(log_ratio_nats) OVER (PARTITION BY prompt_id) AS centred_nats "
+    "FROM read_parquet($file, file_row_number = true)"
+)
+"Over all answers to a prompt, whichever of them are wanted"
 _WANTED: Final = (
     "($source IS NULL OR source = $source) AND ($find IS NULL "
-    "OR contains(lower(response), lower($find)) OR contains(lower(prompt), lower($find)))"
+    "OR contains(lower(response), lower($find)) OR contains(lower(prompt), lower($find))) "
+    "AND ($ids IS NULL OR list_contains($ids, response_id))"
 )
 _DIRECTIONS: Final = {"ascending": "ASC", "descending": "DESC"}
 
 
+def _asked(wanted: Wanted) -> dict[str, object]:
+    ids = None if wanted.ids is None else list(wanted.ids)
+    return {"source": wanted.source, "find": wanted.find, "ids": ids}
+
+
 def ask(asked: str, file: Path, **parameters: object) -> pa.Table:
-    """The answer to a question about one table, which it calls $file.
+    """The answer to a question about one table, which it calls $file; further ones are parameters.
 
     Raises:
         RunError: the table cannot be read.
     """
-    given = {"file": _literal(file)} | parameters
+    given = {"file": file, **parameters}
+    given = {name: _literal(v) if isinstance(v, Path) else v for name, v in given.items()}
     used = {name: value for name, value in given.items() if f"${name}" in asked}
     try:
         with duckdb.connect(config=SETTINGS) as connection:

@@ -1,12 +1,14 @@
 """Policy drift: how far a policy has moved, on which answers, tokens, prompts and checkpoints."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import streamlit as st
 
 from dashboard import loading, measured
+from dashboard.widgets.address import choose
 from dashboard.widgets.divergences import show_divergences
+from dashboard.widgets.pages import open_page, turn_pages
 from dashboard.widgets.plain import PLOT, nats, table
 from dashboard.widgets.run_choice import NO_AUDIT, choose_of
 from dashboard.widgets.series import show_series
@@ -14,7 +16,8 @@ from explain import drift_figures, figures
 from irl.errors import RunError
 from irl.records import AuditReport, Drift, TokenMove
 
-SHAPES: Final = ("histogram", "ECDF")
+Shape = Literal["histogram", "ECDF"]
+SHAPES: Final[tuple[Shape, ...]] = ("histogram", "ECDF")
 _text, _number = st.column_config.TextColumn, st.column_config.NumberColumn
 
 
@@ -59,8 +62,7 @@ def _responses(run: Path) -> None:
     if not spread.histogram.counts:
         st.text("No response has a log-ratio.")
         return
-    shape = st.segmented_control("Shown as", SHAPES, default=SHAPES[0], required=True)
-    if shape != SHAPES[0]:
+    if choose("Shown as", SHAPES, "shape") == "ECDF":
         figure = drift_figures.ecdf(spread.quantiles.shares, spread.quantiles.values)
     else:
         figure = drift_figures.histogram(spread.histogram.edges, spread.histogram.counts)
@@ -94,9 +96,8 @@ def _tokens(tokens: list[TokenMove]) -> None:
 
 def _prompts(run: Path) -> None:
     st.subheader("By prompt")
-    key = f"prompts of {run.name}"
     try:
-        page = measured.prompts(run, st.session_state.get(key, 1))
+        page = measured.prompts(run, open_page())
     except RunError as error:
         st.text(str(error))
         return
@@ -108,5 +109,4 @@ def _prompts(run: Path) -> None:
         "tokens": _number("tokens per answer", format="%.1f"),
     }
     table(page.rows, columns, height="content")
-    st.pagination(page.n_pages, key=key)
-    st.caption(f"{page.n} prompts")
+    turn_pages(page, "prompts")

@@ -1,7 +1,6 @@
 """One run: verdict and caveats first, then what is paid for, agreement, drift, responses."""
 
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
@@ -10,13 +9,13 @@ from dashboard.selection import Selection
 from dashboard.widgets.agreement import show_agreement
 from dashboard.widgets.aspects import show_aspects
 from dashboard.widgets.divergences import show_divergences
-from dashboard.widgets.plain import PLOT, nats, table
+from dashboard.widgets.plain import table
 from dashboard.widgets.run_choice import choose_run
+from dashboard.widgets.terms import show_terms
 from dashboard.widgets.verdict import show_objectives, show_verdict
-from explain import figures
-from explain.words import REWARDS, condition_in_words
+from explain.words import REWARDS
 from irl.errors import RunError
-from irl.records import AuditReport, Drift, Identifiability, Term
+from irl.records import AuditReport, Drift, Identifiability
 
 _text, _number = st.column_config.TextColumn, st.column_config.NumberColumn
 
@@ -66,51 +65,11 @@ def _problem(run: loading.Run) -> None:
 def _report(report: AuditReport, run: Path) -> None:
     show_verdict(report)
     show_objectives(report.objectives)
-    _terms(report.terms)
+    show_terms(report.terms)
     show_aspects(report, answers.texts(run, [r.response_id for r in report.aspect_residuals]))
     show_agreement(report.accuracy)
     _left_open(report.identifiability)
     _drift(report.drift)
-
-
-def _terms(terms: list[Term]) -> None:
-    st.subheader("Terms that are paid for or charged for")
-    if not terms:
-        st.text("No term's weight differs from 0.")
-        return
-    st.caption(
-        "Weight with its 95 % interval by bootstrap over prompts, strongest first: by the end of "
-        "the interval nearest to 0."
-    )
-    st.plotly_chart(
-        figures.terms_forest(terms), config=PLOT, alt="Weights of terms with their intervals"
-    )
-    if any(term.condition for term in terms):
-        st.caption("* under a condition, which the table names.")
-    if len(terms) > figures.MAX_TERMS:
-        st.caption(f"{len(terms) - figures.MAX_TERMS} weaker terms are in the table only.")
-    with st.expander(f"All {len(terms)} terms as a table"):
-        table([_term_row(term) for term in terms], _term_columns())
-
-
-def _term_row(term: Term) -> dict[str, Any]:
-    return term.model_dump() | {"condition": condition_in_words(term.condition)}
-
-
-def _term_columns() -> dict[str, Any]:
-    return {
-        "term": _text("term"),
-        "weight": nats("weight, nats"),
-        "low": nats("low"),
-        "high": nats("high"),
-        "occurrences": _number("occurrences"),
-        "condition": _text("condition"),
-        "token_mean_nats": nats(
-            "value gained, nats per token",
-            "Plain average log-ratio of the term's own tokens: where the policy decided, not what "
-            "is paid for.",
-        ),
-    }
 
 
 def _left_open(found: Identifiability | None) -> None:

@@ -1,70 +1,100 @@
-"""The responses of a run: pages of a table, and the one in the URL token by token."""
+"""The responses of a run: pages of a table, in which one is chosen to be read."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import streamlit as st
 
 from dashboard import answers
-from dashboard.answers import ORDERS, Order, Page
+from dashboard.answers import ORDERS, Page
+from dashboard.maps import mapped
+from dashboard.queries import Wanted
 from dashboard.selection import Selection
-from dashboard.tokens import show_tokens
-from dashboard.widgets.plain import fact, nats, table
-from explain.shading import NAMES
+from dashboard.widgets.address import choose, go, here
+from dashboard.widgets.pages import open_page, turn_pages
+from dashboard.widgets.plain import nats, table
 from irl.errors import RunError
+from irl.records import Term
 
-SOURCES: Final = {"all": None, "aligned": "aligned", "reference": "reference"}
-COLOUR_KEY: Final = "tokens_colour"
 FIND_KEY: Final = "find_responses"
-OF: Final = {"aligned": "of the aligned policy", "reference": "of the reference policy"}
-NOTES: Final = {
-    "paid_for": "Paid for: the recovered reward, laid on the tokens that carry it. That is a "
-    "choice; only the sum over a response is a matter of fact.",
-    "value_gained": "Value gained: each token's log-ratio. It says where the policy decided, not "
-    "what is paid for.",
-}
+TERM_KEY: Final = "find_term"
+Source = Literal["all", "aligned", "reference", "with a map"]
+SOURCES: Final[tuple[Source, ...]] = ("all", "aligned", "reference", "with a map")
 _text, _number = st.column_config.TextColumn, st.column_config.NumberColumn
 
 
-def browse_responses(run: Path, selection: Selection) -> None:
-    """Choose, turn pages, read."""
-    source, order = _choose(selection)
-    page_key = f"page of {run.name}, {source}, {order}, {selection.find}"
-    number = st.session_state.get(page_key, 1)
+def list_responses(run: Path, terms: Sequence[Term]) -> None:
+    """Choose which, turn pages, click one.
+
+    Args:
+        run: the run folder.
+        terms: of the audit, to look for.
+    """
+    _look_for(terms, here().find)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        wanted = _wanted(run, here())
+        order = choose("Order, over the whole run", list(ORDERS), "order", page=None)
     try:
-        page = answers.responses(
-            run, source=source, find=selection.find, order=order, number=number
-        )
+        page = answers.responses(run, wanted, order=order, number=open_page())
     except RunError as error:
         st.text(str(error))
         return
-    _show(page, f"{page_key}, {page.number}", selection)
-    st.pagination(page.n_pages, key=page_key)
-    st.caption(f"{page.n} responses")
-    if selection.response is not None:
-        _read(run, selection.response, selection)
+    _show(page, f"page of {run.name}, {wanted}, {order}, {page.number}", here())
+    turn_pages(page, "responses")
 
 
-def _choose(selection: Selection) -> tuple[str | None, Order]:
-    """Which responses, whose, and in which order."""
-    st.session_state[FIND_KEY] = selection.find or ""
-    st.text_input(
-        "Find in prompts and responses",
-        key=FIND_KEY,
-        placeholder="a word, a term, a phrase",
-        on_change=_follow_find,
-    )
+def _look_for(terms: Sequence[Term], found: str | None) -> None:
+    """Words, or a term of the audit."""
+    st.session_state[FIND_KEY] = found or ""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        source = st.segmented_control(
-            "Source", list(SOURCES), default="all", required=True, key="responses_source"
+        st.text_input(
+            "Find in prompts and responses",
+            key=FIND_KEY,
+            placeholder="a word, a term, a phrase",
+            on_change=_follow_find,
         )
-        order = st.selectbox(
-            "Order, over the whole run", list(ORDERS), key="responses_order", width=260
-        )
-    return SOURCES[source], order
+        _find_term(terms, found)
+
+
+def _wanted(run: Path, selection: Selection) -> Wanted:
+    """Which responses, as far as the reader has said."""
+    source = choose("Responses", SOURCES, "source", page=None)
+    ids = None
+    if source == "with a map":
+        ids = _with_maps(run)
+    policy = source if source in ("aligned", "reference") else None
+    return Wanted(policy, selection.find, ids)
+
+
+def _with_maps(run: Path) -> tuple[str, ...]:
+    try:
+        found = mapped(run)
+    except RunError as error:
+        st.text(str(error))
+        return ()
+    if not found:
+        st.caption("irl audit --full maps the words of some answers.")
+    return found
+
+
+def _find_term(terms: Sequence[Term], found: str | None) -> None:
+    """Look for a term that is paid or charged for."""
+    if not terms:
+        return
+    names = list(dict.fromkeys(term.term for term in terms))
+    weights = {term.term: term.weight for term in reversed(terms)}
+    st.session_state[TERM_KEY] = found if found in names else None
+    st.selectbox(
+        "or a term",
+        names,
+        key=TERM_KEY,
+        placeholder="strongest first",
+        format_func=lambda name: f"{name} ({weights[name]:+.2f} nats)",
+        on_change=_follow_term,
+        width=260,
+    )
 
 
 def _show(page: Page, key: str, selection: Selection) -> None:
@@ -93,105 +123,16 @@ def _show(page: Page, key: str, selection: Selection) -> None:
 
 
 def _follow_row(key: str, names: Sequence[str]) -> None:
-    rows = st.session_state[key]["selection"]["rows"]
+    rows: Any = st.session_state[key]["selection"]["rows"]
     if rows:
-        _go(response=names[rows[0]])
-    elif Selection.from_query(st.query_params).response in names:
-        _go(response=None)  # else nothing was taken back: the response stands on another page
+        go(response=names[rows[0]], token=None)
+    elif here().response in names:
+        go(response=None, token=None)  # else nothing was taken back: it stands on another page
 
 
 def _follow_find() -> None:
-    _go(find=st.session_state[FIND_KEY] or None, response=None)
+    go(find=st.session_state[FIND_KEY] or None, response=None, token=None, page=None)
 
 
-def _follow_colour() -> None:
-    _go(colour=st.session_state[COLOUR_KEY])
-
-
-def _go(**changes: Any) -> None:
-    """The URL is the one truth about what is shown, so that links and the back button work.
-
-    Changes are made to what it says now: one click may change two things.
-    """
-    selection = replace(Selection.from_query(st.query_params), **changes)
-    st.query_params.from_dict(selection.to_query())
-
-
-def _read(run: Path, response_id: str, selection: Selection) -> None:
-    """One response: its prompt, its figures and its tokens in colour."""
-    try:
-        row = answers.response(run, response_id)
-    except RunError as error:
-        st.text(str(error))
-        return
-    with st.container(border=True):
-        _facts(row)
-        st.caption("prompt")
-        st.code(row["prompt"], language=None, wrap_lines=True)
-        try:
-            _tokens(run, selection, response_id)
-        except RunError as error:
-            st.caption("response")
-            st.code(row["response"], language=None, wrap_lines=True)
-            st.text(str(error))
-            return
-    _beside(run, selection, response_id)
-
-
-def _beside(run: Path, selection: Selection, response_id: str) -> None:
-    """The other answers to the same prompt, in the same colours."""
-    try:
-        others = answers.answers_to_same_prompt(run, response_id)
-        scale = answers.scale(run, selection.colour)
-    except RunError as error:
-        st.text(str(error))
-        return
-    if not others:
-        return
-    st.subheader("Other answers to this prompt")
-    policies = list(dict.fromkeys(row["source"] for row in others))
-    for policy, column in zip(policies, st.columns(len(policies)), strict=True):
-        with column:
-            st.caption(OF.get(policy, "given"))
-            for row in others:
-                if row["source"] == policy:
-                    with st.container(border=True):
-                        st.text(f"log-ratio {row['log_ratio_nats']:+.2f} nats")
-                        _coloured(run, selection, row["response_id"], scale)
-
-
-def _coloured(run: Path, selection: Selection, response_id: str, scale: float) -> None:
-    try:
-        answer = answers.tokens(run, response_id)
-    except RunError as error:
-        st.text(str(error))
-        return
-    show_tokens(answer, selection.colour, scale, key=f"tokens of {response_id}")
-
-
-def _facts(row: dict[str, Any]) -> None:
-    with st.container(horizontal=True, gap="medium"):
-        fact("response", row["response_id"])
-        fact("source", row["source"])
-        fact("log-ratio, nats", f"{row['log_ratio_nats']:+.2f}")
-        if row["reward_nats"] is not None:
-            interval = f"{row['reward_low_nats']:+.2f} to {row['reward_high_nats']:+.2f}"
-            fact("reward, nats", f"{row['reward_nats']:+.2f} ({interval})")
-        fact("tokens", str(row["n_tokens"]))
-
-
-def _tokens(run: Path, selection: Selection, response_id: str) -> None:
-    answer = answers.tokens(run, response_id)
-    colour = selection.colour
-    scale = answers.scale(run, colour)
-    st.session_state[COLOUR_KEY] = colour
-    st.segmented_control(
-        "Colour by",
-        list(NAMES),
-        format_func=lambda name: NAMES[name],
-        required=True,
-        key=COLOUR_KEY,
-        on_change=_follow_colour,
-    )
-    st.caption(f"{NOTES[colour]} Point at a token for its exact values.")
-    show_tokens(answer, colour, scale)
+def _follow_term() -> None:
+    go(find=st.session_state[TERM_KEY], response=None, token=None, page=None)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.queries import Wanted
 from irl.records import AuditReport
 from tests.dashboard.samples import HOSTILE, MARK, audit_report, write_audit, write_course
 from tests.dashboard.shown import (
@@ -47,11 +48,16 @@ def test_responses_are_turned_filtered_and_ordered(root: Path):
     page.pagination[0].set_value(2)
     shown(page)
     assert page.dataframe[-1].value["log_ratio_nats"].iloc[0] == 15
-    page.selectbox(key="responses_order").set_value("log-ratio, high to low")
+    page.selectbox(key="chosen order").set_value("log-ratio, high to low")
     shown(page)
     assert page.dataframe[-1].value["log_ratio_nats"].iloc[0] == 59
-    page.button_group(key="responses_source").set_value("reference")
+    page.button_group(key="chosen source").set_value("reference")
     shown(page)
+    assert dict(page.query_params) == {
+        "run": "good",
+        "order": "log-ratio, high to low",
+        "source": "reference",
+    }
     assert set(page.dataframe[-1].value["source"]) == {"reference"}
 
 
@@ -72,16 +78,16 @@ def test_the_colour_comes_from_the_url_and_goes_there(root: Path):
     given = component(page)
     assert given is not None
     assert given["high"].endswith("value gained")
-    page.button_group(key="tokens_colour").set_value("paid_for")
+    page.button_group(key="chosen colour").set_value("paid_for")
     shown(page)
     assert dict(page.query_params) == {"run": "good", "response": "p31-a0"}
-    page.button_group(key="tokens_colour").set_value("value_gained")
+    page.button_group(key="chosen colour").set_value("value_gained")
     assert shown(page).query_params["colour"] == "value_gained"
 
 
 def test_the_row_of_the_response_is_marked_and_without_one_nothing_is_shown(root: Path):
     write_audit(root, "good")
-    key = "page of good, None, as written, None, 1"
+    key = f"page of good, {Wanted()}, as written, 1"
     page = attributions("good", response="p2-a0")
     assert page.session_state[key] == {"selection": {"rows": [2]}}
     page = attributions("good")
@@ -149,13 +155,13 @@ def test_no_answer_is_read_as_markdown_or_html(root: Path):
 
 def test_what_a_full_audit_explains_stands_below_and_else_what_adds_it(root: Path):
     path = write_audit(root, "good")
-    page = attributions("good")
+    page = attributions("good", part="explanations")
     assert any("irl audit --full adds" in one.value for one in page.caption)
     report = audit_report("good").model_dump(mode="json", by_alias=True)
     full = AuditReport.model_validate(report | {"explanations": explanations(HOSTILE)})
     (path / "report.json").write_text(full.to_json(), encoding="utf-8")
     os.utime(path / "report.json", ns=(1, 1))
-    page = attributions("good")
+    page = attributions("good", part="explanations")
     headings = [one.value for one in page.subheader]
     for heading in ("Maps of words", "Concepts: directions", "Probes: one thing"):
         assert any(one.startswith(heading) for one in headings)

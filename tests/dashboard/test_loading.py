@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dashboard import RUNS_VARIABLE, answers, loading
+from dashboard.queries import Wanted
 from irl.errors import RunError
 from irl.runs import RUNS, open_run
 from tests.dashboard.samples import (
@@ -130,7 +131,7 @@ def test_a_page_beyond_the_last_is_the_last(root: Path):
 
 def test_order_and_source_hold_over_the_whole_run(root: Path):
     path = write_audit(root)
-    page = answers.responses(path, source="aligned", order="log-ratio, high to low")
+    page = answers.responses(path, Wanted("aligned"), order="log-ratio, high to low")
     assert column(page, "log_ratio_nats")[:3] == [59.0, 58.0, 56.0]
     assert set(column(page, "source")) == {"aligned"}
     assert page.n == 40
