@@ -115,15 +115,23 @@ def response(run: Path, response_id: str) -> dict[str, Any]:
     return row | {"prompt": readable_prompt(row["prompt"] or "")}
 
 
-def answers_to_same_prompt(run: Path, response_id: str) -> list[dict[str, Any]]:
-    """The other answers to the prompt of a response, at most `SIDE_BY_SIDE` of each policy.
+def answers_to(run: Path, response_id: str) -> list[dict[str, Any]]:
+    """The answers to the prompt of a response, at most `SIDE_BY_SIDE` of each policy.
 
     Raises:
         RunError: the run has no responses, or they do not tell their prompt.
     """
     file = run / "responses.parquet"
-    found = told(_siblings(str(file), known(file), response_id))
-    return [row for row in found if row["response_id"] != response_id]
+    return told(_siblings(str(file), known(file), response_id))
+
+
+def answers_to_same_prompt(run: Path, response_id: str) -> list[dict[str, Any]]:
+    """The others among `answers_to` it.
+
+    Raises:
+        RunError: the run has no responses, or they do not tell their prompt.
+    """
+    return [row for row in answers_to(run, response_id) if row["response_id"] != response_id]
 
 
 def texts(run: Path, response_ids: Sequence[str]) -> dict[str, str]:

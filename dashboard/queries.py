@@ -195,12 +195,36 @@ def prompts(file: Path, place: tuple[int, int]) -> pa.Table:
     """
     asked = (
         "SELECT prompt_id, any_value(prompt) AS prompt, avg(log_ratio_nats) AS kl_nats, "
+        "stddev_samp(log_ratio_nats) / sqrt(count(*)) AS error_nats, "
         "count(*) AS answers, avg(n_tokens) AS tokens, count(*) OVER () AS prompts "
         "FROM read_parquet($file) WHERE source = 'aligned' GROUP BY prompt_id "
         "ORDER BY kl_nats DESC, prompt_id LIMIT $many OFFSET $first"
     )
     first, many = place
     return ask(asked, file, first=first, many=many)
+
+
+def some_prompts(file: Path, most: int) -> pa.Table:
+    """Prompts that the aligned policy has answered, the same ones each time: by their hashes.
+
+    Args:
+        file: the table of responses.
+        most: how many prompts.
+
+    Returns:
+        Columns prompt_id, prompt, kl_nats (mean log-ratio), answers, response_id (of one), prompts
+        (how many there are).
+
+    Raises:
+        RunError: the table cannot be read.
+    """
+    asked = (
+        "SELECT prompt_id, any_value(prompt) AS prompt, avg(log_ratio_nats) AS kl_nats, "
+        "count(*) AS answers, min(response_id) AS response_id, count(*) OVER () AS prompts "
+        "FROM read_parquet($file) WHERE source = 'aligned' AND isfinite(log_ratio_nats) "
+        "GROUP BY prompt_id ORDER BY md5(prompt_id) LIMIT $most"
+    )
+    return ask(asked, file, most=most)
 
 
 def answers(file: Path, names: Sequence[str], response_id: str, most: int) -> pa.Table:

@@ -1,16 +1,22 @@
 """How far a policy has moved, as Plotly figures of what was counted elsewhere."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import plotly.graph_objects as go
 
 from explain.figures import LABEL_CHARACTERS, ROW_PIXELS, framed, rows_named, safe_label
-from explain.shading import CHARGED, PAID, QUIET
+from explain.shading import CHARGED, PAID, PERCENTILE, QUIET
 from explain.tokens import visible
 from irl.records import TokenMove
 
 PIXELS: Final = 340
+MAP_PIXELS: Final = 460
+PROMPT_CHARACTERS: Final = 90
+NEUTRAL: Final = "#C8C8C8"
+"Seen on light and on dark grounds"
 MAX_TOKENS: Final = 30
 _STYLES: Final = {
     "aligned": {"colour": PAID, "dash": "solid"},
@@ -97,3 +103,56 @@ def _over_log_ratio(figure: go.Figure, title: str) -> go.Figure:
     figure.add_vline(x=0, line_width=1, line_color=QUIET)
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     return framed(figure, PIXELS, "log-ratio of the response, nats", title)
+
+
+@dataclass(frozen=True)
+class PromptPoint:
+    """A prompt on the map."""
+
+    place: tuple[float, float]
+    prompt: str
+    "as people write it down; untrusted"
+    kl_nats: float
+    "mean log-ratio of the aligned policy's answers to it"
+    answers: int
+    response_id: str
+    "of one of them"
+
+
+def map_of_prompts(points: Sequence[PromptPoint]) -> go.Figure:
+    """Prompts by their words, coloured by drift; a point tells its prompt, and holds a response.
+
+    The scale is symmetric, neutral at 0 and full at the 98th percentile, so that one odd prompt
+    does not pale the rest.
+    """
+    nats = [point.kl_nats for point in points]
+    full = float(np.percentile(np.abs(nats), PERCENTILE)) or 1.0
+    marker = {
+        "size": 8,
+        "color": nats,
+        "cmin": -full,
+        "cmax": full,
+        "colorscale": [(0.0, CHARGED), (0.5, NEUTRAL), (1.0, PAID)],
+        "line": {"width": 0.5, "color": QUIET},
+        "colorbar": {"title": {"text": "nats per answer", "side": "right"}, "thickness": 12},
+    }
+    about = [
+        [point.response_id, safe_label(point.prompt, PROMPT_CHARACTERS), point.answers]
+        for point in points
+    ]
+    figure = go.Figure(
+        go.Scattergl(
+            x=[point.place[0] for point in points],
+            y=[point.place[1] for point in points],
+            customdata=about,
+            mode="markers",
+            marker=marker,
+            unselected={"marker": {"opacity": 0.6}},
+            hovertemplate="%{customdata[1]}<br>%{marker.color:+.2f} nats, %{customdata[2]} answers"
+            "<extra></extra>",
+        )
+    )
+    framed(figure, MAP_PIXELS, "first direction of words", "second direction of words")
+    figure.update_xaxes(showticklabels=False)
+    figure.update_yaxes(showticklabels=False)
+    return figure.update_layout(showlegend=False, dragmode="pan")

@@ -10,6 +10,7 @@ from dashboard.widgets.address import choose
 from dashboard.widgets.divergences import show_divergences
 from dashboard.widgets.pages import open_page, turn_pages
 from dashboard.widgets.plain import PLOT, nats, table
+from dashboard.widgets.prompt_map import show_prompt_map
 from dashboard.widgets.run_choice import NO_AUDIT, choose_of
 from dashboard.widgets.series import show_series
 from explain import drift_figures, figures
@@ -46,6 +47,7 @@ def _audited(run: loading.Run, report: AuditReport) -> None:
     _positions(report.drift)
     _tokens(report.drift.top_tokens)
     _prompts(run.path)
+    show_prompt_map(run.path)
 
 
 def _responses(run: Path) -> None:
@@ -105,6 +107,9 @@ def _prompts(run: Path) -> None:
     columns: dict[str, Any] = {
         "prompt": _text("prompt", width="large"),
         "kl_nats": nats("nats per response"),
+        "error_nats": _number(
+            "standard error", format="%.2f", help="Of the mean, over the prompt's answers."
+        ),
         "answers": _number("answers"),
         "tokens": _number("tokens per answer", format="%.1f"),
     }

@@ -1,8 +1,12 @@
 """The page about drift, without a browser."""
 
+import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard.widgets import run_choice
@@ -30,6 +34,7 @@ def test_drift_is_shown_by_response_position_token_and_prompt(root: Path):
         "By position",
         "Tokens that moved",
         "By prompt",
+        "Map of prompts",
     ]
     assert len(shown.get("plotly_chart")) == 3
     assert len(shown.metric) == 4
@@ -43,7 +48,33 @@ def test_an_audit_without_answers_has_its_figures_and_says_what_is_missing(root:
     write_report(root, "bare", audit_report("bare").to_json())
     shown = page(run="bare")
     assert len(shown.metric) == 4
-    assert [one.value for one in shown.text] == ["This run has no responses.parquet."] * 2
+    assert [one.value for one in shown.text] == ["This run has no responses.parquet."] * 3
+
+
+def test_the_answers_to_the_prompt_in_the_url_stand_below_the_map(root: Path):
+    write_audit(root, "good")
+    shown = page(run="good", response="p31-a0")  # aligned 11 and 31, reference 51
+    assert list(shown.dataframe[-1].value["log_ratio_nats"]) == [31.0, 11.0, 51.0]
+    assert any("number 31?" in code.value for code in shown.code)
+    (link,) = (e.proto for e in elements(shown._tree) if e.type == "link_button")
+    assert link.url == "attributions?run=good&response=p31-a0"
+    unknown = page(run="good", response="no such")
+    assert "has no response of this id" in " ".join(one.value for one in unknown.text)
+
+
+def test_prompts_with_shared_words_have_a_map_and_others_do_not(root: Path):
+    path = write_audit(root, "good") / "responses.parquet"
+    assert page(run="good").text[-1].value == "The prompts share too few words to be laid out."
+    table = pq.read_table(path)
+    kinds = ("hello dear friend", "please add two and three", "hello, please add two")
+    prompts = pa.array([kinds[at % 20 % 3] for at in range(table.num_rows)])
+    at = table.column_names.index("prompt")
+    pq.write_table(table.set_column(at, "prompt", prompts), path)
+    st.cache_data.clear()
+    shown = page(run="good")
+    charts = [e.proto for e in elements(shown._tree) if e.type == "plotly_chart"]
+    assert charts[-1].alt.startswith("Prompts by their words")
+    assert len(json.loads(charts[-1].spec)["data"][0]["customdata"]) == 20
 
 
 def test_the_run_stays_the_same_from_page_to_page_and_stands_in_the_url(root: Path):

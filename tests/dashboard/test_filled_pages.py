@@ -36,6 +36,7 @@ FIGURES: dict[str, tuple[str, dict[str, str], list[str]]] = {
             "Log-ratios of both policies' responses",
             "Drift by token position",
             "Mean log-ratio of tokens that moved",
+            "Prompts by their words, coloured by the drift",
         ],
     ),
     "align": (

@@ -84,6 +84,42 @@ def test_prompts_come_by_the_mean_log_ratio_of_aligned_answers(file: Path):
     assert queries.prompts(file, (5, 3))["kl_nats"].to_pylist() == pytest.approx(list(wanted[5:8]))
 
 
+def test_some_prompts_are_the_same_ones_each_time_with_their_means(file: Path):
+    table = pq.read_table(file).to_pandas()
+    aligned = table[(table["source"] == "aligned") & table["log_ratio_nats"].notna()]
+    means = aligned.groupby("prompt_id")["log_ratio_nats"].mean()
+    every = queries.some_prompts(file, 99).to_pylist()
+    assert {one["prompt_id"]: one["kl_nats"] for one in every} == pytest.approx(dict(means))
+    assert {one["prompts"] for one in every} == {len(means)}
+    assert queries.some_prompts(file, 5).to_pylist() == every[:5]
+    owner = dict(zip(aligned["response_id"], aligned["prompt_id"], strict=True))
+    assert all(owner[one["response_id"]] == one["prompt_id"] for one in every)
+
+
+def test_log_ratios_are_centred_over_all_answers_to_a_prompt_whoever_is_asked_for(file: Path):
+    table = pq.read_table(file).to_pandas()
+    centred = table["log_ratio_nats"] - table.groupby("prompt_id")["log_ratio_nats"].transform(
+        "mean"
+    )
+    aligned = table["source"] == "aligned"
+    wanted = (
+        table[aligned].assign(by=centred.abs()).sort_values("by", ascending=False, kind="stable")
+    )
+    order = "abs(centred_nats)", "descending"
+    found = queries.page(file, ["response_id"], queries.Wanted("aligned"), order, (0, 20))
+    by = dict(zip(wanted["response_id"], wanted["by"], strict=True))
+    assert [by[one] for one in found["response_id"].to_pylist()] == pytest.approx(
+        list(wanted["by"][:20])
+    )
+
+
+def test_only_some_responses_are_asked_for_by_their_ids(file: Path):
+    wanted = queries.Wanted(ids=("r3", "r4", "no such"))
+    assert queries.count(file, wanted) == 2
+    assert queries.count(file, queries.Wanted("aligned", ids=("r3", "r4"))) == 1
+    assert queries.count(file, queries.Wanted(ids=())) == 0
+
+
 def test_nothing_that_is_asked_for_is_read_as_sql(file: Path):
     with pytest.raises(RunError, match="no response of this id"):
         queries.row(file, "x' OR '1'='1")

@@ -2,7 +2,14 @@
 
 import pytest
 
-from explain.drift_figures import MAX_TOKENS, ecdf, histogram, moved_tokens
+from explain.drift_figures import (
+    MAX_TOKENS,
+    PromptPoint,
+    ecdf,
+    histogram,
+    map_of_prompts,
+    moved_tokens,
+)
 from irl.records import TokenMove
 
 
@@ -33,3 +40,22 @@ def test_tokens_stand_by_how_far_they_moved_and_are_no_markup():
     assert less.customdata[0][1] == 5
     assert more.x[0] == pytest.approx(3.9)
     assert more.marker.symbol != less.marker.symbol
+
+
+def test_the_map_is_neutral_at_nought_full_at_a_percentile_and_no_markup():
+    points = [
+        PromptPoint((float(at), -float(at)), "<img src=x>", (-1.0) ** at, 4, f"r{at}")
+        for at in range(99)
+    ]
+    points.append(PromptPoint((0.5, 0.5), "odd", 1000.0, 4, "odd"))
+    (trace,) = map_of_prompts(points).data
+    assert (trace.marker.cmin, trace.marker.cmax) == pytest.approx((-1, 1))
+    assert [place for place, _ in trace.marker.colorscale] == [0, 0.5, 1]
+    assert list(trace.x[:3]) == [0, 1, 2]
+    assert trace.customdata[7][0] == "r7"
+    assert not any("<" in about[1] for about in trace.customdata)
+
+
+def test_where_nothing_moved_the_map_still_has_a_scale():
+    (trace,) = map_of_prompts([PromptPoint((0.0, 0.0), "p", 0.0, 1, "r")]).data
+    assert trace.marker.cmax > 0
