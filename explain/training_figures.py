@@ -4,20 +4,29 @@ A reward is never drawn without the KL that it was bought with. Bands are 95 % i
 prompts; lines are told apart by dash and marker as well as by colour.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from explain.figures import GRID, LEGEND, MARGIN, axis_title, diagonal, framed, safe_label, whiskers
 from explain.shading import CHARGED, PAID, QUIET
-from irl.records import AlignStep, Estimate, PathPoint, ReliabilityBin
+from irl.records import (
+    AlignStep,
+    BestOfNReport,
+    BestPoint,
+    Estimate,
+    PathPoint,
+    ReliabilityBin,
+)
 
 CURVES_PIXELS: Final = 620
 PLANE_PIXELS: Final = 420
 RELIABILITY_PIXELS: Final = 340
+CURVE_POINTS: Final = 60
 MARKER_PIXELS: Final = 26
 "Across, of the bin with most pairs"
 RANDOM: Final = "random"
@@ -84,6 +93,60 @@ def reward_over_kl(points: Sequence[PathPoint], *, gold: bool = False) -> go.Fig
     figure.add_hline(y=0, line_width=1, line_color=QUIET)
     gain = f"gain of {'gold' if gold else 'recovered reward'}"
     return framed(figure, PLANE_PIXELS, "KL(policy ‖ reference), nats per answer", gain)
+
+
+def best_of_n(report: BestOfNReport) -> go.Figure:
+    """Proxy and gold of the answer that a reward picks of n, over the KL that this costs at most.
+
+    The dotted line is Gold = d (alpha - beta d), d = sqrt(KL) (2210.10760), where it was fitted.
+    """
+    figure = go.Figure()
+    for name, colour, dash, symbol in (
+        ("proxy", PAID, "solid", "circle"),
+        ("gold", CHARGED, "dash", "diamond"),
+    ):
+        told = [(one, value) for one in report.points if (value := getattr(one, name)) is not None]
+        if told:
+            line = {"color": colour, "width": 2, "dash": dash}
+            figure.add_trace(_picked(name, told, line, symbol))
+    if report.form is not None and report.form.alpha and report.form.beta:
+        alpha, beta = report.form.alpha.value, report.form.beta.value
+        roots = np.linspace(0, max(one.kl_nats for one in report.points) ** 0.5, CURVE_POINTS)
+        form = {"color": QUIET, "width": 1, "dash": "dot"}
+        figure.add_trace(
+            go.Scatter(
+                x=(roots**2).tolist(),
+                y=(roots * (alpha - beta * roots)).tolist(),
+                mode="lines",
+                line=form,
+                name="gold, fitted",
+                hoverinfo="skip",
+            )
+        )
+    figure.add_hline(y=0, line_width=1, line_color=QUIET)
+    gain = "gain over an answer picked blindly"
+    return framed(figure, PLANE_PIXELS, "KL(best of n ‖ policy), nats, at most", gain)
+
+
+def _picked(
+    name: str,
+    told: Sequence[tuple[BestPoint, Estimate]],
+    line: Mapping[str, object],
+    symbol: str,
+) -> go.Scatter:
+    values = [value for _, value in told]
+    return go.Scatter(
+        x=[one.kl_nats for one, _ in told],
+        y=[value.value for value in values],
+        customdata=[[one.n, value.low, value.high, value.n] for one, value in told],
+        error_y=whiskers(values, 1.0),
+        mode="lines+markers",
+        line=line,
+        marker={"size": 7, "symbol": symbol},
+        name=name,
+        hovertemplate=f"{name}, best of %{{customdata[0]}}<br>%{{y:.3f}} (%{{customdata[1]:.3f}} "
+        "to %{customdata[2]:.3f}), n = %{customdata[3]}<extra></extra>",
+    )
 
 
 def reliability(bins: Sequence[ReliabilityBin]) -> go.Figure:

@@ -211,7 +211,13 @@ def test_a_reward_picks_among_answers_and_gold_says_what_that_was_worth(
     mean = (1 + 0 + 0 + 0.5 + 1.5 + 0.5) / 6
     assert best.gold.value <= 1.5 - mean + 1e-9, "nothing beats the best of six by gold"
     assert best.gold.value >= 1 - mean - 1e-9, "lovely is what was learnt"
-    told = irl(*asked, *sizes)
+    told = irl(*asked, *sizes, "--out", tmp_path / "picked")
     assert "gold = d (alpha - beta d)" in told.out
+    kept = tmp_path / "picked" / "best_of_n.json"
+    assert BestOfNReport.model_validate_json(kept.read_bytes()) == report
+    written = kept.stat().st_mtime_ns
+    assert irl(*asked, *sizes, "--out", tmp_path / "picked").out == told.out
+    assert kept.stat().st_mtime_ns == written, "a finished run is read"
+    assert_refused(irl(*asked, "--out", tmp_path / "picked"), "another run")
     assert_refused(irl("best-of-n", fitted.run, "--answers", fitted.preferences), "response")
     assert_refused(irl(*asked, "--n", 0), "at least 1")

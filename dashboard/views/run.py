@@ -12,7 +12,7 @@ from dashboard.widgets.divergences import show_divergences
 from dashboard.widgets.plain import table
 from dashboard.widgets.run_choice import choose_run
 from dashboard.widgets.terms import show_terms
-from dashboard.widgets.verdict import show_objectives, show_verdict
+from dashboard.widgets.verdict import show_gate, show_objectives, show_verdict
 from explain.words import REWARDS
 from irl.errors import RunError
 from irl.records import AuditReport, Drift, Identifiability
@@ -65,6 +65,7 @@ def _problem(run: loading.Run) -> None:
 def _report(report: AuditReport, run: Path) -> None:
     show_verdict(report)
     show_objectives(report.objectives)
+    show_gate(report.gate)
     show_terms(report.terms)
     show_aspects(report, answers.texts(run, [r.response_id for r in report.aspect_residuals]))
     show_agreement(report.accuracy)

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import streamlit as st
 
 from dashboard import loading
+from dashboard.widgets.best_of_n import show_best_of_n
 from dashboard.widgets.course import show_course
 from dashboard.widgets.ensemble import show_ensemble
 from dashboard.widgets.path import show_path
@@ -13,7 +14,12 @@ from dashboard.widgets.run_choice import choose_of
 from irl.errors import RunError
 
 _SHOWN: Mapping[str, Callable[[loading.Run], None]] = MappingProxyType(
-    {"align": show_course, "extrapolate": show_path, "ensemble": show_ensemble}
+    {
+        "align": show_course,
+        "extrapolate": show_path,
+        "ensemble": show_ensemble,
+        "best-of-n": show_best_of_n,
+    }
 )
 
 
@@ -23,7 +29,7 @@ def render() -> None:
     if not found:
         st.code("irl align --reward RUN --policy REFERENCE --prompts prompts.jsonl", language=None)
     nothing = (
-        "No run of irl align, irl extrapolate or irl ensemble is here; the command above, say."
+        "No run of irl align, extrapolate, ensemble or best-of-n is here; the command above, say."
     )
     run = choose_of(found, "Ensembles and RLHF", nothing)
     if run is None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import pyarrow as pa
 import streamlit as st
 
+from explain.glossary import meaning
 from irl.records import Caveat, Estimate
 
 PLOT: Final = {"displayModeBar": False}
@@ -15,7 +16,7 @@ PLOT: Final = {"displayModeBar": False}
 def fact(label: str, text: str) -> None:
     """A small label of our own over a text that may be anyone's."""
     with st.container(gap=None, width="content"):
-        st.caption(label)
+        st.caption(label, help=meaning(label))
         st.text(text)
 
 
@@ -28,6 +29,7 @@ def figure(label: str, value: str | None, note: str | None = None, *, border: bo
         delta_color="off",
         delta_arrow="off",
         border=border,
+        help=meaning(label),
     )
 
 
@@ -43,15 +45,23 @@ def estimate(label: str, value: Estimate | None, digits: int, *, border: bool = 
 def table(
     rows: Sequence[Mapping[str, Any]] | pa.Table, columns: Mapping[str, Any], **more: Any
 ) -> Any:
-    """A table whose columns are named, ordered and formatted by `columns`."""
+    """A table whose columns are named, ordered, formatted and explained by `columns`."""
     return st.dataframe(
         rows,
-        column_config=dict(columns),
+        column_config={name: _explained(column) for name, column in columns.items()},
         column_order=list(columns),
         hide_index=True,
         placeholder="–",
         **more,
     )
+
+
+def _explained(column: Any) -> Any:
+    """The column with what its label means, where nothing is said of it yet."""
+    if not isinstance(column, Mapping):  # a column of buttons
+        return column
+    told = column.get("help") or meaning(column.get("label") or "")
+    return {**column, "help": told}
 
 
 def nats(label: str, help_: str | None = None) -> Any:

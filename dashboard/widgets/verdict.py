@@ -6,8 +6,8 @@ import streamlit as st
 
 from dashboard.widgets.plain import estimate, fact, figure, nats, table
 from explain.report import UNMEASURED, found_in_words
-from explain.words import KINDS, READABILITY, condition_in_words
-from irl.records import AuditReport, Caveat, Objective, Verdict
+from explain.words import KINDS, MISSING, READABILITY, condition_in_words
+from irl.records import AuditReport, Caveat, GateRow, Objective, Verdict
 
 _text, _number = st.column_config.TextColumn, st.column_config.NumberColumn
 OBJECTIVE_COLUMNS: Final = {
@@ -56,6 +56,27 @@ def show_objectives(objectives: list[Objective]) -> None:
         st.text("None is named.")
         return
     table([_row(objective) for objective in objectives], OBJECTIVE_COLUMNS, height="content")
+
+
+def show_gate(gate: list[GateRow]) -> None:
+    """Which limits are kept; what was not measured counts as failed."""
+    if not gate:
+        return
+    kept = sum(row.passed for row in gate)
+    st.subheader(f"Gate: {kept} of {len(gate)} limits kept")
+    columns = {
+        "passed": st.column_config.CheckboxColumn("kept"),
+        "path": _text("figure of the report", width="large"),
+        "on": _text("its"),
+        "limit": _text("limit"),
+        "value": _text("measured"),
+    }
+    rows = [row.model_dump() | {"value": _measured(row)} for row in gate]
+    table(sorted(rows, key=lambda row: bool(row["passed"])), columns, height="content")
+
+
+def _measured(row: GateRow) -> str:
+    return MISSING if row.value is None else str(row.value)
 
 
 def _figures(verdict: Verdict) -> None:

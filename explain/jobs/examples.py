@@ -1,8 +1,8 @@
 """The job `irl runs examples`: the small runs that are tracked with the code.
 
 Audits, and trainings (explain/jobs/example_trainings.py). Each is an ordinary run, less what need
-not be kept: report.html is mostly plotly.js and can be
-rendered again, and answers of the pair on real text could repeat sentences that it learnt from.
+not be kept: report.html is mostly plotly.js and can be rendered again, and answers of the pair on
+real text could repeat sentences that it learnt from.
 """
 
 import shutil
@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from explain.jobs.audit import run_audit
-from explain.jobs.example_trainings import ALIGNED, ENSEMBLE, PATH, Trainings, make_trainings
+from explain.jobs.example_trainings import (
+    ALIGNED,
+    ENSEMBLE,
+    PATH,
+    PICKED,
+    SERIES,
+    Trainings,
+    make_trainings,
+)
 from irl.config import AuditSettings, TrainedWith
 from irl.engine.shards import Progress, silent
 from irl.errors import InputError, RunError
@@ -28,6 +36,8 @@ SETTINGS: Final[dict[str, Any]] = {
 }
 "Less than an audit usually draws: an example shows, it does not measure"
 _PAGE: Final = ("report.html",)
+_PARTS: Final = tuple(f"{name}.parquet" for name in ("concepts", "one_token", "probes", "segments"))
+"Of a full audit; its report holds what they come to"
 _ANSWERS: Final = ("responses.parquet", "tokens.parquet")
 
 
@@ -41,6 +51,8 @@ class Example:
     trained_with: TrainedWith
     answers: bool = True
     "whether the answers may be kept"
+    full: bool = False
+    "whether it is explained by every means"
 
     @property
     def name(self) -> str:
@@ -63,13 +75,16 @@ class Example:
             "prompts": str(self.pair / "prompts.jsonl"),
             "preferences": [str(labels)] if labels.is_file() else None,
             "trained_with": self.trained_with,
+            "full": self.full,
         }
         return AuditSettings.read(None, [], SETTINGS | flags)
 
 
 PAIRS: Final = (
     Example(MODELS / "real-detox", "real text, trained to be civil", "rloo", answers=False),
-    Example(MODELS / "detox", "the language world, trained to call nobody names", "rloo"),
+    Example(
+        MODELS / "detox", "the language world, trained to call nobody names", "rloo", full=True
+    ),
     Example(MODELS / "null-finetuned", "the language world, plainly fine-tuned", "sft"),
 )
 
@@ -81,6 +96,8 @@ TRAININGS: Final = Trainings(
         **{"member": 0, "beta": 0.02, "learning_rate": 1e-3, "steps": 44, "batch": 64},
         **{"max_new_tokens": 36, "watched_prompts": 40, "watch_every": 2},
     },
+    series={"prompt_limit": 64, "sampling": {"responses_per_prompt": 4}},
+    answers={"prompt_limit": 48, "sampling": {"responses_per_prompt": 64}},
 )
 
 
@@ -105,7 +122,7 @@ def make_examples(
         made = [Path(scratch) / pair.name for pair in pairs]
         for pair, asked, folder in zip(pairs, settings, made, strict=True):
             run = run_audit(asked, folder, progress=progress).run
-            run.finish_without(_PAGE if pair.answers else _PAGE + _ANSWERS)
+            run.finish_without([*_PAGE, *_PARTS, *(() if pair.answers else _ANSWERS)])
         _check_size(made)
         for folder in made:
             shutil.rmtree(root / folder.name, ignore_errors=True)
@@ -150,5 +167,7 @@ def _trainings(trainings: Trainings | None) -> str:
 |---|---|
 | {ENSEMBLE} | ten members fitted to held-out preferences of {trainings.pair.name} |
 | {ALIGNED} | its reference, aligned with one of them at a low price of KL; without its weights |
+| {SERIES} | the checkpoints of that training, one after the other |
 | {PATH} | the path from the reference of {trainings.pair.name} through the aligned policy |
+| {PICKED} | the ensemble picks among up to 64 answers of the reference; gold judges |
 """

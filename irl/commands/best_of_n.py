@@ -1,10 +1,11 @@
 """The command `irl best-of-n`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from irl.options import Json
+from irl.options import Fresh, Json
 from irl.records import BestOfNReport
 from irl.records.base import counted_in_words, said
 
@@ -22,6 +23,10 @@ def best_of_n(
     n: Annotated[
         list[int] | None, typer.Option(help="Of how many; may be given several times.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A run folder that keeps the curves; else none is kept.")
+    ] = None,
+    fresh: Fresh = False,
     as_json: Json = False,
 ) -> None:
     """Let a reward pick among answers: what it gains, what gold gains, and where gold turns.
@@ -32,7 +37,7 @@ def best_of_n(
     from irl.jobs.best_of_n import best_of_n_curves
     from irl.rlhf.best_of_n import PUBLISHED_N
 
-    report = best_of_n_curves(reward, answers, gold, n or PUBLISHED_N)
+    report = best_of_n_curves(reward, answers, gold, n or PUBLISHED_N, out=out, fresh=fresh)
     typer.echo(report.model_dump_json(indent=1) if as_json else _told(report))
 
 

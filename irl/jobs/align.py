@@ -35,6 +35,8 @@ from irl.runs import RunFolder, open_run, read_record
 
 _LOG = logging.getLogger("irl")
 _TRAINER, _LOOKS = "trainer", "looks"
+CHECKPOINTS = "checkpoints"
+"In the run folder"
 
 
 @dataclass(frozen=True)
@@ -248,6 +250,8 @@ class _Course:
         for new in self._take(seen):
             _LOG.warning("step %d: %s", step, new.text)
         self._write()
+        if self.settings.keep_checkpoints and step > 0:
+            self._keep(step)
         return self.settings.stop_on_warning and bool(self.warnings)
 
     def report(self, settings: AlignSettings, prompts: int, watched: int) -> AlignReport:
@@ -278,6 +282,11 @@ class _Course:
         codes = [one.code for one in new]
         self.rows.append(step_of(look, self.watch.baseline, codes, self.settings.seed))
         return new
+
+    def _keep(self, step: int) -> None:
+        folder = self.run.path / CHECKPOINTS / f"checkpoint-{step}"
+        self.policy.model.save_pretrained(str(folder))
+        self.policy.tokenizer.save_pretrained(folder)
 
     def _write(self) -> None:
         lines = [row.model_dump_json() + "\n" for row in self.rows]

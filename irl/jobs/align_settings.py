@@ -38,6 +38,8 @@ class AlignSettings(Settings):
     watched_answers: int = Field(4, ge=2)
     watch_every: int = Field(5, ge=1)
     "steps; also between checkpoints"
+    keep_checkpoints: bool = False
+    "keep the policy of every look after the first under checkpoints/, for `irl drift`"
     stop_on_warning: bool = False
     chat: Chat = "auto"
     loading: Loading = Loading()
@@ -57,6 +59,8 @@ class AlignSettings(Settings):
                 raise ValueError(f"give --{name}")
         if self.member is not None and self.aggregation is not None:
             raise ValueError("a member alone is not aggregated; give --member or --aggregation")
+        if self.lora and self.keep_checkpoints:
+            raise ValueError("checkpoints of an adapter are not kept; leave out lora or these")
         if self.batch % self.answers_per_prompt:
             raise ValueError("a batch holds whole groups: a multiple of answers_per_prompt")
         return self

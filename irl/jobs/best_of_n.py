@@ -1,27 +1,37 @@
 """The job `irl best-of-n`: what a reward gains when it picks among answers, and where that ends."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from irl.bootstrap import crossed_mean
-from irl.data import SampleRow, read_samples
+from irl.data import SampleRow, Table, read_samples
 from irl.errors import InputError
-from irl.jobs.named_reward import NamedReward, named_reward
+from irl.jobs.named_reward import NamedReward, named_reward, reward_sha256
 from irl.policies.quiet import quiet_libraries
 from irl.records import BestOfNReport, BestPoint, Caveat, FittedForm
 from irl.rlhf.best_of_n import PUBLISHED_N, best_of_n, kl_nats
 from irl.rlhf.over_optimisation import fit_form
+from irl.runs import open_run, read_record
 
 Array = NDArray[np.float64]
+REPORT: Final = "best_of_n.json"
 _LEAST = 0.25
 "Prompts with fewer answers than this quantile of them have are left out"
 _FEWER = "Best of {} is left out: some of the prompts that count have only {} answers."
 
 
 def best_of_n_curves(
-    reward: str, answers: str, gold: str | None = None, ns: Sequence[int] = PUBLISHED_N
+    reward: str,
+    answers: str,
+    gold: str | None = None,
+    ns: Sequence[int] = PUBLISHED_N,
+    *,
+    out: str | Path | None = None,
+    fresh: bool = False,
 ) -> BestOfNReport:
     """Proxy and gold of the answer that a reward picks of n.
 
@@ -30,17 +40,38 @@ def best_of_n_curves(
         answers: samples of one policy, many to a prompt.
         gold: what the picked answers are worth; named like `reward`.
         ns: how many answers are picked from; 1 is always there.
+        out: a run folder that keeps the report, where the dashboard finds it; a finished one is
+            read. None keeps nothing.
+        fresh: repeat a finished run.
 
     Raises:
         InputError: the answers or rewards cannot be used.
         PolicyError: a model cannot be loaded.
-        RunError: there is no such run.
+        RunError: there is no such run, or the run folder cannot be written or holds another run.
     """
     quiet_libraries()
     ns = sorted({1, *ns})
     if ns[0] < 1:
         raise InputError(f"Best of {ns[0]} is nothing; n is at least 1.")
     table = read_samples(answers)
+    if out is None:
+        return _curves(table, reward, gold, ns)
+    named = {"reward": reward} | ({} if gold is None else {"gold": gold})
+    inputs = {role: reward_sha256(source) for role, source in named.items()}
+    settings = {"reward": reward, "answers": answers, "gold": gold, "n": list(ns)}
+    inputs["answers"] = table.sha256
+    run = open_run("best-of-n", settings, inputs, Path(out), fresh=fresh)
+    if run.finished:
+        return read_record(run.path / REPORT, BestOfNReport)
+    report = _curves(table, reward, gold, ns)
+    run.write_text(REPORT, report.to_json())
+    run.finish({"prompts": report.prompts})
+    return report
+
+
+def _curves(
+    table: Table[SampleRow], reward: str, gold: str | None, ns: Sequence[int]
+) -> BestOfNReport:
     proxy = _scores(named_reward(reward), table.rows)
     values = proxy if gold is None else _scores(named_reward(gold), table.rows)
     finite = np.isfinite(proxy) & np.isfinite(values)
@@ -49,7 +80,7 @@ def best_of_n_curves(
     few = int(np.quantile(sizes, _LEAST, method="lower")) if sizes else 0
     if few < 2:
         raise InputError(
-            f"Most prompts of {answers} must have two answers or more with finite scores."
+            f"Most prompts of {table.source} must have two answers or more with finite scores."
         )
     groups = [at for at in every if len(at) >= few]
     kept = [n for n in ns if n <= few]
@@ -58,7 +89,7 @@ def best_of_n_curves(
     return BestOfNReport(
         reward=reward,
         gold=gold,
-        source=answers,
+        source=table.source,
         prompts=len(groups),
         answers=few,
         points=[
@@ -107,6 +138,8 @@ def _form(gains: Array, ns: Sequence[int]) -> FittedForm | None:
     if len(ns) < 3 or len(gains) < 2:
         return None
     found = fit_form(gains, np.array([kl_nats(n) for n in ns]))
+    if not np.isfinite(found.r2):  # nothing that is picked is worth more than anything else
+        return None
     return FittedForm(
         alpha=found.alpha, beta=found.beta, peak_kl_nats=found.peak_kl_nats, r2=found.r2
     )

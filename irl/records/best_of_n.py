@@ -35,6 +35,6 @@ class BestOfNReport(Record):
     "to the prompt that has fewest of those that count"
     points: list[BestPoint]
     form: FittedForm | None
-    "of gold; None without it or with fewer than three points"
+    "of gold; None without it, where it never changes, or with fewer than three points"
     left_out: dict[str, int]
     caveats: tuple[Caveat, ...] = ()

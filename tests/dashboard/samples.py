@@ -14,6 +14,8 @@ from irl.records import (
     Aspect,
     AspectResidual,
     AuditReport,
+    BestOfNReport,
+    BestPoint,
     Caveat,
     Checkpoint,
     Disagreement,
@@ -22,6 +24,7 @@ from irl.records import (
     Estimate,
     ExtrapolationReport,
     Fit,
+    FittedForm,
     Identifiability,
     MethodDistance,
     NullDirection,
@@ -344,6 +347,38 @@ def write_path(root: Path, name: str) -> RunFolder:
         **{"reference_length_tokens": 11.0, "points": points(), "random_gain": estimate(0.01)},
     )
     run.write_text("extrapolation.json", report.to_json())
+    run.finish({})
+    return run
+
+
+def picked(*, gold: bool = True) -> BestOfNReport:
+    """A reward that picks of up to four; gold is 2 d - 1.5 d^2, d the root of the KL."""
+    kl = {1: 0.0, 2: 0.25, 4: 1.0}
+    return BestOfNReport(
+        **{"reward": HOSTILE, "gold": HOSTILE if gold else None, "source": HOSTILE},
+        **{"prompts": 9, "answers": 4, "left_out": {"refused_rows": 1}},
+        points=[
+            BestPoint(
+                n=n,
+                kl_nats=nats,
+                proxy=estimate(nats**0.5),
+                gold=estimate(2 * nats**0.5 - 1.5 * nats) if gold else None,
+            )
+            for n, nats in kl.items()
+        ],
+        form=FittedForm(
+            alpha=estimate(2.0), beta=estimate(1.5), peak_kl_nats=estimate(0.44), r2=0.9
+        )
+        if gold
+        else None,
+        caveats=(Caveat(code="too-few-answers", text=f"Best of 8 is left out. {HOSTILE}"),),
+    )
+
+
+def write_picked(root: Path, name: str) -> RunFolder:
+    """What a reward picks of n."""
+    run = open_run("best-of-n", {"reward": HOSTILE}, {}, root / name)
+    run.write_text("best_of_n.json", picked().to_json())
     run.finish({})
     return run
 

@@ -91,6 +91,7 @@ def test_the_figures_of_a_page_are_there_and_filled(name: str):
         assert traces
         assert all(trace.get("x") for trace in traces)
     assert all(len(table.value) for table in asked.dataframe)
+    assert all(metric.proto.help for metric in asked.metric), "each figure says what it means"
 
 
 def test_a_response_is_shown_token_by_token_beside_the_others():

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import RUNS_VARIABLE, loading
 from explain import figures
-from irl.records import PromptCondition
+from irl.records import GateRow, PromptCondition
 from tests.dashboard.samples import (
     HOSTILE,
     MARK,
@@ -170,6 +170,20 @@ def test_objectives_show_kind_condition_terms_and_weight(root: Path):
 
 
 @pytest.mark.slow
+def test_the_gate_shows_failed_limits_first_and_what_was_not_measured(root: Path):
+    gate = [
+        GateRow(path="fit.r2", on="low", limit="min .2", value=0.3, passed=True),
+        GateRow(path=HOSTILE, on="value", limit="max 1", value=None, passed=False),
+    ]
+    report = audit_report("good").model_copy(update={"gate": gate})
+    write_report(root, "good", json.loads(report.to_json()))
+    page = run("good")
+    assert "Gate: 1 of 2 limits kept" in [one.value for one in page.subheader]
+    shown = next(one.value for one in page.dataframe if "limit" in one.value.columns)
+    assert list(shown["path"]) == [HOSTILE, "fit.r2"]
+    assert list(shown["value"]) == ["not measured", "0.3"]
+
+
 def test_an_example_is_marked_in_the_list_and_in_the_choice(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -11,6 +11,7 @@ from tests.dashboard.samples import (
     write_course,
     write_ensemble,
     write_path,
+    write_picked,
 )
 from tests.dashboard.shown import drawn
 
@@ -52,6 +53,20 @@ def test_a_training_is_shown_while_it_goes_on(root: Path):
     assert charts(shown) == 1
     open_run("align", {"reward": "r"}, {}, root / "new")
     assert "not been looked at yet" in said(page(run="new"))
+
+
+def test_what_a_reward_picks_is_shown_beside_gold(root: Path):
+    write_picked(root, "picked")
+    shown = page(run="picked")
+    assert "Best of n" in said(shown)
+    assert charts(shown) == 1
+    assert list(shown.dataframe[0].value["n"]) == [1, 2, 4]
+    assert [one.value for one in shown.metric] == ["2.00", "1.50", "0.44"]
+    assert any("refused rows" in one.value for one in shown.caption)
+    for kind in (shown.markdown, shown.caption, shown.title, shown.subheader):
+        assert MARK not in " ".join(one.value for one in kind)
+    (root / "picked" / "best_of_n.json").write_text("{}", encoding="utf-8")
+    assert "is not a report of irl best-of-n" in said(page(run="picked"))
 
 
 def test_a_path_and_an_ensemble_are_shown(root: Path):

@@ -15,8 +15,9 @@ from explain.jobs import examples
 from explain.jobs.example_trainings import Trainings, make_trainings
 from explain.jobs.examples import Example, make_examples
 from irl.errors import InputError, RunError
-from irl.records import Manifest
-from irl.runs import list_runs
+from irl.records import BestOfNReport, Manifest, SeriesReport
+from irl.runs import list_runs, read_record
+from tests.explain import reports
 from tests.fakes import save_pair
 
 pytestmark = pytest.mark.slow
@@ -32,6 +33,7 @@ def write_pair(folder: Path, *, labelled: bool) -> Path:
     save_pair(folder)
     prompts = [{"prompt": f"what now, number {n}?"} for n in range(12)]
     rows = [{**row, "chosen": " a fine idea", "rejected": " a bad idea"} for row in prompts]
+    (folder / "truth.json").write_text(reports.truth({"fine": 1.0}).to_json(), encoding="utf-8")
     for name, lines in (
         ("prompts", prompts[:6]),
         ("heldout_preferences", rows if labelled else []),
@@ -117,14 +119,22 @@ def test_trainings_are_made_of_a_pair_and_leave_no_weights_behind(
         audit="silent",
         ensemble=members,
         align={**small, "watched_prompts": 2, "watch_every": 1},
+        series={"prompt_limit": 4, "sampling": {"responses_per_prompt": 2}},
+        answers={"prompt_limit": 4, "sampling": {"responses_per_prompt": 4}},
         path={"alphas": [-1.0, 0.0, 0.5], "random_directions": 1, "max_new_tokens": 4},
     )
     names = make_trainings(root, trainings)
     found = {run.path.name: run for run in list_runs(root)}
-    assert [found[name].command for name in names] == ["ensemble", "align", "extrapolate"]
+    commands = ["ensemble", "align", "drift", "extrapolate", "best-of-n"]
+    assert [found[name].command for name in names] == commands
     assert all(found[name].state == "finished" for name in names)
-    assert not (root / names[1] / "policy").exists()
+    assert not list((root / names[1]).rglob("*.safetensors"))
     assert (root / names[1] / "steps.jsonl").is_file()
+    series = read_record(root / names[2] / "series.json", SeriesReport)
+    assert [one.name for one in series.checkpoints] == ["checkpoint-1", "checkpoint-2"]
+    picked = read_record(root / names[4] / "best_of_n.json", BestOfNReport)
+    assert [one.n for one in picked.points] == [1, 2, 4]
+    assert picked.gold == str(pairs[0].pair / "gold")
 
 
 def run_page() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from explain.training_figures import reliability, reward_over_kl, training_curves
-from tests.dashboard.samples import BINS, LOOKS, look, points
+from explain.training_figures import best_of_n, reliability, reward_over_kl, training_curves
+from tests.dashboard.samples import BINS, LOOKS, look, picked, points
 
 
 def named(figure, name: str):
@@ -52,3 +52,18 @@ def test_bins_of_few_pairs_are_small():
     assert list(measured.x) == [0.6, 0.9]
     assert list(measured.y) == [0.55, 0.7]
     assert list(measured.marker.size) == [20, 10]
+
+
+def test_proxy_and_gold_stand_over_the_kl_of_best_of_n_with_the_fitted_form():
+    figure = best_of_n(picked())
+    proxy, gold, form = (named(figure, name) for name in ("proxy", "gold", "gold, fitted"))
+    assert list(proxy.x) == [0.0, 0.25, 1.0]
+    assert list(proxy.y) == [0.0, 0.5, 1.0]
+    assert [one[0] for one in gold.customdata] == [1, 2, 4]
+    assert list(gold.error_y.array) == pytest.approx([0.05] * 3)
+    assert (form.x[-1], form.y[-1]) == pytest.approx((1.0, 2.0 - 1.5))
+    assert max(form.y) == pytest.approx(2.0**2 / (4 * 1.5), rel=0.01), "highest at alpha^2 / 4 beta"
+
+
+def test_without_gold_only_the_proxy_is_drawn():
+    assert [one.name for one in best_of_n(picked(gold=False)).data] == ["proxy"]
