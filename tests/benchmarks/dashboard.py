@@ -6,8 +6,6 @@ page, not the browser. Memory is the peak of the process.
 """
 
 import argparse
-import os
-import platform
 import resource
 import shutil
 import statistics
@@ -23,9 +21,9 @@ import pyarrow.parquet as pq
 import streamlit as st
 
 from dashboard import loading
-from explain.results_page import render_table
-from irl.records import Estimate, ResultRow, ResultTable
-from irl.runs import now, open_run, versions
+from irl.records import Estimate, ResultRow
+from irl.runs import open_run
+from tests.benchmarks.tables import write_table
 from tests.dashboard.samples import audit_report, write_course
 from tests.dashboard.shown import view
 
@@ -33,11 +31,10 @@ RESPONSES, TOKENS, EACH = 200_000, 100, 8
 REPEATS = 5
 CHUNK = 5_000
 "Responses of one row group, as a job writes them"
-RESULTS = Path("docs/results/dashboard.json")
 VOCABULARY = [f"word{at}" for at in range(4000)]
 INTERVALS = (
-    f"Values are medians of {REPEATS} draws of the page after a first one; the interval is from\n"
-    "the least to the greatest; n counts draws."
+    f"Values are medians of {REPEATS} draws of the page after a first one; the interval is from",
+    "the least to the greatest; n counts draws.",
 )
 
 
@@ -106,11 +103,21 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "Runs": (RUNS, {}),
     "Audit": ("run", {"run": "large"}),
     "Attributions": ("attributions", {"run": "large", "response": "00012345-a1"}),
+    "Attributions, a token": (
+        "attributions",
+        {"run": "large", "response": "00012345-a1", "token": "3", "by": "word"},
+    ),
+    "Attributions, apart": (
+        "attributions",
+        {"run": "large", "order": "log-ratio and reward apart, most first"},
+    ),
+    "Attributions, prices": ("attributions", {"run": "large", "part": "terms and aspects"}),
     "Attributions, a search": ("attributions", {"run": "large", "find": "word7 word"}),
     "Reward accuracy": ("accuracy", {"run": "large"}),
     "Policy drift": ("drift", {"run": "large"}),
     "Ensembles and RLHF": ("training", {"run": "course"}),
     "Compare": ("compare", {"run": "large", "with": "other"}),
+    "Workbench": ("workbench", {"run": "large"}),
     "Export": ("export", {"run": "large"}),
 }
 
@@ -161,7 +168,7 @@ def measure(root: Path) -> list[ResultRow]:
 def main() -> None:
     """Make the runs in a process of its own, then draw the pages in this one."""
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--write", action="store_true", help=f"write {RESULTS}")
+    asked.add_argument("--write", action="store_true", help="write the table under docs/results")
     given = asked.parse_args()
     root = Path(tempfile.mkdtemp(prefix="dashboard-"))
     try:
@@ -173,16 +180,7 @@ def main() -> None:
     finally:
         shutil.rmtree(root)
     if given.write:
-        table = ResultTable(
-            name="dashboard",
-            command="python -m tests.benchmarks.dashboard --write",
-            created=now(),
-            machine=f"{platform.machine()}, {platform.system()}, {os.cpu_count()} cores",
-            versions=versions(),
-            rows=rows,
-        )
-        RESULTS.write_text(table.to_json(), encoding="utf-8")
-        RESULTS.with_suffix(".md").write_text(render_table(table, INTERVALS), encoding="utf-8")
+        write_table("dashboard", rows, INTERVALS)
 
 
 def _make_all(root: Path) -> None:

@@ -8,23 +8,19 @@ matrix products, at the speed of the usual way's, would be faster by so much.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from explain.results_page import render_table
-from irl.records import Estimate, ResultRow, ResultTable
-from irl.runs import now, versions
+from irl.records import Estimate, ResultRow
 from tests.benchmarks.lengths import sequences
 from tests.benchmarks.shapes import at_least, plainly, random_model
+from tests.benchmarks.tables import write_table
 
 REPEATS = 5
-RESULTS = Path("docs/results/scoring.json")
 INTERVALS = (
     "Values are medians of 5 repeats that took turns; the interval is from the least to the",
     "greatest, which holds the median with 94 %, whatever its distribution; n counts repeats. Mean",
@@ -133,7 +129,7 @@ def main() -> None:
     """Measure, print, and keep with --write."""
     parser = argparse.ArgumentParser(description="Our scoring against the usual way.")
     parser.add_argument("shapes", nargs="*", help="Pythia-70M, ...; all if none is named")
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
+    parser.add_argument("--write", action="store_true", help="write the table under docs/results")
     asked = parser.parse_args()
     rows: list[ResultRow] = []
     for case in CASES:
@@ -148,22 +144,7 @@ def main() -> None:
                 sys.stdout.write(f"{line} ({found.low:.4g} to {found.high:.4g}, n = {found.n})\n")
         sys.stdout.flush()
     if asked.write:
-        write(rows)
-
-
-def write(rows: list[ResultRow]) -> None:
-    """The table under docs/results."""
-    processor = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"
-    table = ResultTable(
-        name="scoring",
-        command="python -m tests.benchmarks.scoring --write",
-        created=now(),
-        machine=f"{platform.machine()}, {platform.system()}, {processor}",
-        versions=versions(),
-        rows=rows,
-    )
-    RESULTS.write_text(table.to_json(), encoding="utf-8")
-    RESULTS.with_suffix(".md").write_text(render_table(table, INTERVALS), encoding="utf-8")
+        write_table("scoring", rows, INTERVALS)
 
 
 if __name__ == "__main__":
