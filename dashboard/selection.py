@@ -33,6 +33,10 @@ class Selection:
     "of a figure"
     part: str | None = None
     "of what the page has to say"
+    answers: str | None = None
+    "how many are typed beside each other"
+    method: str | None = None
+    "by which words are given values"
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> "Selection":

@@ -51,7 +51,7 @@ runs_app = typer.Typer(no_args_is_help=True, help="List, show and export runs.")
 app.add_typer(organisms_app, name="organisms")
 app.add_typer(runs_app, name="runs")
 for command in (*commands.COMMANDS, *COMMANDS):
-    app.command()(command)
+    app.command(hidden=command in commands.HIDDEN)(command)
 
 
 @app.command()

@@ -215,6 +215,17 @@ def find_run(name: str, root: Path = RUNS) -> Path:
     raise RunError(f"There is {problem} named {name} under {root}; `irl runs list` shows them.")
 
 
+def as_named(run: Path, name: str) -> str:
+    """A path in a run's settings: seen from here, else from a folder above the run; else the name.
+
+    Settings hold paths as they were given, so that a repository's runs name its models on every
+    machine.
+    """
+    folders = (Path(), *run.resolve().parents)
+    found = (folder / name for folder in folders if (folder / name).exists())
+    return str(next(found, name))
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     write_whole(path, lambda file: file.write_text(text, encoding="utf-8"))

@@ -44,7 +44,7 @@ def _responses(run: loading.Run, report: AuditReport | None) -> None:
     )
     list_responses(run.path, terms)
     if (response := here().response) is not None:
-        read_response(run.path, response, terms)
+        read_response(run.path, response, terms, editable=report is not None)
 
 
 def _prices(run: loading.Run, report: AuditReport) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -27,13 +28,16 @@ NOTES: Final = {
 POINT: Final = "Point at one for its exact values; a click tells more."
 
 
-def read_response(run: Path, response_id: str, terms: list[Term]) -> None:
+def read_response(
+    run: Path, response_id: str, terms: list[Term], *, editable: bool = False
+) -> None:
     """One response: its prompt, its figures, its tokens in colour, the one that was clicked.
 
     Args:
         run: the run folder.
         response_id: of the response; from the URL.
         terms: of the audit, if the run is one.
+        editable: whether the workbench can score what a reader makes of it.
     """
     try:
         row = answers.response(run, response_id)
@@ -42,6 +46,9 @@ def read_response(run: Path, response_id: str, terms: list[Term]) -> None:
         return
     with st.container(border=True):
         _facts(row)
+        if editable:
+            query = urlencode({"run": run.name, "response": response_id})
+            st.link_button("Try changes in the workbench", f"workbench?{query}")
         st.caption("prompt")
         st.code(row["prompt"], language=None, wrap_lines=True)
         try:

@@ -11,6 +11,7 @@ from explain.commands.extrapolate import extrapolate
 from explain.commands.probe import probe
 from explain.commands.segments import segments
 from explain.commands.tokens import tokens
+from explain.commands.workbench import workbench
 
 COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     aspects,
@@ -21,4 +22,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     probe,
     segments,
     tokens,
+    workbench,
 )
+HIDDEN: Final[tuple[Callable[..., None], ...]] = (workbench,)
+"Nobody calls these by hand"

@@ -1,8 +1,11 @@
 """What long jobs say on a terminal: how far they are, and that they can go on."""
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import typer
 
@@ -22,6 +25,19 @@ def progress() -> Callable[[str, int, int], None]:
 def nothing_done(folder: Path) -> None:
     """A run was found finished."""
     typer.echo(f"The run in {folder} is finished; --fresh repeats it.", err=True)
+
+
+@contextmanager
+def answers_alone() -> Iterator[BinaryIO]:
+    """Where stdout led; meanwhile whatever else is printed, by whatever library, goes to stderr."""
+    sys.stdout.flush()
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)
+        try:
+            yield answers
+        finally:
+            sys.stdout.flush()
+            os.dup2(answers.fileno(), 1)
 
 
 def interrupted(*_: object) -> None:

@@ -20,12 +20,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from irl.bootstrap import draw_counts
 from irl.config import Fitting
+from irl.errors import InputError
 from irl.recovery.catalogue import MIN_FREE_SHARE, ROWS_PER_CANDIDATE, Catalogue, Conditioned
 from irl.recovery.forward import added
 from irl.recovery.least_squares import RIDGE, Design, Solution, significant, solve
+from irl.rewards.conditions import TypedPrompt
 from irl.rewards.terms import TermReward
 
 Array = NDArray[np.float64]
@@ -33,6 +36,8 @@ Codes = NDArray[np.int64]
 MAX_ASKED = 50
 _NEGLIGIBLE_NATS = 1e-3
 "Added to every error: where nothing is noisy, the bias of the ridge is no finding"
+_SAME = 1e-6
+"Relative error of weights that are fitted again"
 _MIN_EXPLAINED = 0.003
 "A phrase must explain this share of the variance beyond the words; with many answers less shows"
 
@@ -85,6 +90,42 @@ def fit_terms(
     draws = bootstrap_weights(whole.solution, fitting.bootstrap_draws, seed)
     draws = np.concatenate([draws, np.zeros((len(draws), 1))], axis=1)
     return TermFit(reward, draws[:, order], *held_out)
+
+
+def drawn_again(
+    reward: TermReward,
+    texts: Sequence[str],
+    asked: Sequence[TypedPrompt],
+    returns: Array,
+    prompt: Codes,
+    draws: int,
+    seed: int,
+) -> Array:
+    """The draws of `TermFit`, which no run stores, from what the reward was fitted to.
+
+    Args:
+        reward: of the fit.
+        texts: the responses.
+        asked: the prompt of each.
+        returns: their summed log-ratios, nats.
+        prompt: prompt number of each, 0 .. n - 1 all used.
+        draws: of the bootstrap.
+        seed: of it.
+
+    Raises:
+        InputError: these are not the responses that it was fitted to.
+    """
+    stored = np.array([*reward.weights, reward.per_word])
+    kept = np.flatnonzero(stored)
+    features = csr_matrix(reward.features(texts, asked)[:, kept])
+    solution = solve(Design(features, prompt), returns)
+    if not np.allclose(solution.weights, stored[kept], rtol=_SAME, atol=_SAME):
+        raise InputError(
+            "the answers at hand are not those that the reward was fitted to; repeat the audit."
+        )
+    drawn = np.zeros((draws, len(stored)))
+    drawn[:, kept] = bootstrap_weights(solution, draws, seed)
+    return drawn
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from irl.config import Fitting
+from irl.errors import InputError
 from irl.recovery.catalogue import candidates
-from irl.recovery.log_ratio import TermFit, fit_terms
+from irl.recovery.log_ratio import TermFit, drawn_again, fit_terms
+from irl.rewards.conditions import TypedPrompt
 from irl.rewards.terms import count_terms, words
 from irl.within import centred
 
@@ -304,6 +306,21 @@ def test_the_same_seed_gives_the_same_fit():
     one, same, other = world.fitted(seed=1), world.fitted(seed=1), world.fitted(seed=2)
     assert one.reward == same.reward == other.reward
     assert one.draws.tolist() == same.draws.tolist() != other.draws.tolist()
+
+
+@pytest.mark.parametrize("length", [0.0, 1.5])
+def test_draws_are_found_again_from_the_reward_and_its_answers(length: float):
+    world = noise().paying(-2.0, 1.0, terms=("w2", "w9"))
+    returns = world.returns + length * np.array([len(words(text)) for text in world.texts])
+    world = replace(world, returns=returns)
+    found = world.fitted(seed=3)
+    assert bool(found.reward.per_word) == bool(length)
+    asked = [TypedPrompt("")] * len(world.texts)
+    given = found.reward, world.texts, asked
+    again = drawn_again(*given, world.returns, world.prompt, 100, 3)
+    np.testing.assert_allclose(again, found.draws, atol=1e-9)
+    with pytest.raises(InputError, match="not those"):
+        drawn_again(*given, world.returns[::-1], world.prompt, 100, 3)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from irl.errors import IrlError, RunError
 from irl.records import Manifest, RecoveryReport
 from irl.runs import (
     RunFolder,
+    as_named,
     export_responses,
     find_run,
     list_runs,
@@ -95,6 +96,19 @@ def test_a_finished_run_is_opened_as_finished(tmp_path: Path):
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()} == {
         file: time for file, time in before.items() if file.is_file()
     }
+
+
+def test_a_path_in_settings_is_seen_from_here_or_from_a_folder_above_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run, here = tmp_path / "repository" / "runs" / "one", tmp_path / "here"
+    for folder in (run, here / "own", tmp_path / "repository" / "models" / "a"):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    assert as_named(run, "own") == "own"
+    assert as_named(run, "models/a") == str(tmp_path / "repository" / "models" / "a")
+    assert as_named(run, "owner/name") == "owner/name", "a hub id, say"
+    assert as_named(run, str(here)) == str(here)
 
 
 @pytest.mark.parametrize("state", ["finished", "unfinished"])
