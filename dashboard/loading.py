@@ -24,13 +24,17 @@ KINDS: Final = {
     "steps.jsonl": "a course of irl align",
     "extrapolation.json": "a report of irl extrapolate",
     "ensemble.json": "a report of irl ensemble",
+    "best_of_n.json": "a report of irl best-of-n",
     "series.json": "a report of irl drift",
+    "recovery.json": "a report of irl recover",
 }
 "What a file of a run should be"
-TRAINING: Final = ("align", "extrapolate", "ensemble")
+TRAINING: Final = ("align", "extrapolate", "ensemble", "best-of-n")
 "Commands whose runs the page about training shows"
 SERIES: Final = "drift"
 "The command whose runs the page about drift shows beside audits"
+RECOVERY: Final = "recover"
+"The command whose runs the page about accuracy shows beside audits"
 Kind = TypeVar("Kind", bound=Record)
 Model = TypeVar("Model", bound=BaseModel)
 State = Literal["finished", "unfinished", "broken"]
@@ -96,6 +100,11 @@ def is_series(run: Run) -> bool:
     return run.state == "finished" and run.command == SERIES
 
 
+def is_recovery(run: Run) -> bool:
+    """Whether it recovered a reward by one method, without judging the pair."""
+    return run.state == "finished" and run.command == RECOVERY
+
+
 def delete(run: Run) -> None:
     """Remove a run folder for good; examples, and what lies outside the roots, stay.
 
@@ -157,6 +166,8 @@ def _run(listed: ListedRun) -> Run:
             problem = f"A run of irl {listed.command}: the page Ensembles and RLHF shows it."
         case _ if listed.command == SERIES:
             problem = "A run of irl drift: the page Policy drift shows it."
+        case _ if listed.command == RECOVERY:
+            problem = "A run of irl recover: the page Reward accuracy shows it."
         case _:
             problem = (
                 f"A run of irl {listed.command} has no audit report; only its responses are shown."

@@ -1,5 +1,6 @@
 """What is counted over all responses of a run: spread, prompts, and what scores tell apart."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -7,15 +8,18 @@ from typing import Final
 import pyarrow as pa
 import streamlit as st
 
-from dashboard import pair_queries, queries
+from dashboard import pair_queries, queries, truth_queries
 from dashboard.answers import PAGE_SIZE, Page, readable
 from dashboard.queries import Histogram, Quantiles
 from dashboard.states import known, or_why, told
+from explain.recovery_figures import Cells
 from irl.bootstrap import codes, from_sums, ratio, share
 from irl.records import Estimate, ReliabilityBin
 
 BINS: Final = 60
 ROC_POINTS: Final = 300
+CELLS: Final = 48
+"Along either axis of true reward and score"
 LENGTH_EDGES: Final = (-10, -3, 4, 11)
 LENGTH_BINS: Final = (
     "11 or more fewer",
@@ -81,6 +85,16 @@ def told_apart(run: Path, column: str) -> ToldApart:
     return told(_told_apart(str(file), known(file), column))
 
 
+def against_truth(run: Path, column: str) -> Cells | None:
+    """Answers in cells of true reward and score; None where the run does not know both.
+
+    Raises:
+        RunError: the run has no responses, or they cannot be read.
+    """
+    file = run / "responses.parquet"
+    return told(_against_truth(str(file), known(file), column))
+
+
 def wrong_pairs(run: Path, column: str, number: int = 1) -> Page:
     """One page of the pairs that a score ranks wrong, the widest margins first.
 
@@ -95,12 +109,7 @@ def wrong_pairs(run: Path, column: str, number: int = 1) -> Page:
 def _prompts(file: str, changed: int, number: int) -> Page | str:
     del changed  # part of the key only
 
-    def page() -> Page:
-        rows = queries.prompts(Path(file), ((number - 1) * PAGE_SIZE, PAGE_SIZE))
-        n = rows["prompts"][0].as_py() if rows.num_rows else 0
-        return Page(readable(rows), number, max(1, -(-n // PAGE_SIZE)), n)
-
-    return or_why(page)
+    return or_why(lambda: _page(lambda at: queries.prompts(Path(file), at), "prompts", number))
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
@@ -133,15 +142,34 @@ def _by_length(hits: pa.Table) -> list[Estimate | None]:
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
+def _against_truth(file: str, changed: int, column: str) -> Cells | str | None:
+    del changed  # part of the key only
+    return or_why(lambda: truth_queries.truth_cells(Path(file), column, CELLS))
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
 def _wrong_pairs(file: str, changed: int, column: str, number: int) -> Page | str:
     del changed  # part of the key only
 
-    def page() -> Page:
-        rows = pair_queries.wrong_pairs(Path(file), column, ((number - 1) * PAGE_SIZE, PAGE_SIZE))
-        n = rows["pairs"][0].as_py() if rows.num_rows else 0
-        return Page(readable(rows), number, max(1, -(-n // PAGE_SIZE)), n)
+    def pairs(at: tuple[int, int]) -> pa.Table:
+        return pair_queries.wrong_pairs(Path(file), column, at)
 
-    return or_why(page)
+    return or_why(lambda: _page(pairs, "pairs", number))
+
+
+def _page(ask: Callable[[tuple[int, int]], pa.Table], counted: str, number: int) -> Page:
+    """One page of what is asked for; the first where there is none of this number.
+
+    Args:
+        ask: given how many rows to pass over and to take.
+        counted: the column that says how many there are.
+        number: from 1.
+    """
+    rows = ask(((number - 1) * PAGE_SIZE, PAGE_SIZE))
+    if number > 1 and not rows.num_rows:
+        return _page(ask, counted, 1)
+    n = rows[counted][0].as_py() if rows.num_rows else 0
+    return Page(readable(rows), number, max(1, -(-n // PAGE_SIZE)), n)
 
 
 @st.cache_data(show_spinner=False, max_entries=100)

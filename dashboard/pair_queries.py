@@ -5,10 +5,13 @@ Which of them has the higher score? Constants of the prompt cancel in every pair
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 
-from dashboard.queries import ask
+from dashboard.queries import ask, columns
+
+_HITS: Final = "sum(CASE WHEN margin > 0 THEN 1.0 WHEN margin = 0 THEN 0.5 ELSE 0.0 END)"
 
 
 def roc(file: Path, column: str, most: int) -> pa.Table:
@@ -78,10 +81,42 @@ def right_by_length(file: Path, column: str, edges: Sequence[int]) -> pa.Table:
     asked = (
         f"WITH pairs AS ({_pairs(column)}) SELECT prompt_id, "
         "len(list_filter($edges, lambda edge: longer >= edge)) AS bin, "
-        "sum(CASE WHEN margin > 0 THEN 1.0 WHEN margin = 0 THEN 0.5 ELSE 0.0 END) AS hits, "
+        f"{_HITS} AS hits, "
         "count(*) AS n FROM pairs GROUP BY ALL ORDER BY bin, prompt_id"
     )
     return ask(asked, file, edges=list(edges))
+
+
+def right_by_prompt(file: Path, first: str, second: str) -> pa.Table:
+    """How many pairs two scores rank right, prompt by prompt.
+
+    Args:
+        file: the table of responses.
+        first: column of a score; this program's own.
+        second: of another.
+
+    Returns:
+        Columns prompt_id, prompt, prompt_type (null where the run does not tell), and for each
+        score, hits (ties one half) and n: hits_first, n_first, hits_second, n_second.
+
+    Raises:
+        RunError: the table cannot be read.
+    """
+    kind = "any_value(prompt_type)" if "prompt_type" in columns(file) else "NULL::VARCHAR"
+    told = ", ".join(
+        f"{name} AS (WITH pairs AS ({_pairs(column)}) SELECT prompt_id, {_HITS} AS hits, "
+        "count(*) AS n FROM pairs GROUP BY prompt_id)"
+        for name, column in (("first", first), ("second", second))
+    )
+    asked = (
+        f"WITH {told}, asked AS (SELECT prompt_id, any_value(prompt) AS prompt, "
+        f"{kind} AS prompt_type FROM read_parquet($file) GROUP BY prompt_id) "
+        "SELECT prompt_id, prompt, prompt_type, coalesce(first.hits, 0) AS hits_first, "
+        "coalesce(first.n, 0) AS n_first, coalesce(second.hits, 0) AS hits_second, "
+        "coalesce(second.n, 0) AS n_second FROM asked LEFT JOIN first USING (prompt_id) "
+        "LEFT JOIN second USING (prompt_id) ORDER BY prompt_id"
+    )
+    return ask(asked, file)
 
 
 def wrong_pairs(file: Path, column: str, place: tuple[int, int]) -> pa.Table:

@@ -204,6 +204,25 @@ def prompts(file: Path, place: tuple[int, int]) -> pa.Table:
     return ask(asked, file, first=first, many=many)
 
 
+def moved_by_prompt(file: Path) -> pa.Table:
+    """Log-ratios of the aligned policy's answers, added up prompt by prompt.
+
+    Returns:
+        Columns prompt_id, prompt, prompt_type (null where the run does not tell), nats, answers.
+
+    Raises:
+        RunError: the table cannot be read.
+    """
+    kind = "any_value(prompt_type)" if "prompt_type" in columns(file) else "NULL::VARCHAR"
+    asked = (
+        f"SELECT prompt_id, any_value(prompt) AS prompt, {kind} AS prompt_type, "
+        "sum(log_ratio_nats) AS nats, count(*) AS answers FROM read_parquet($file) "
+        "WHERE source = 'aligned' AND isfinite(log_ratio_nats) "
+        "GROUP BY prompt_id ORDER BY prompt_id"
+    )
+    return ask(asked, file)
+
+
 def some_prompts(file: Path, most: int) -> pa.Table:
     """Prompts that the aligned policy has answered, the same ones each time: by their hashes.
 

@@ -37,6 +37,16 @@ class Selection:
     "how many are typed beside each other"
     method: str | None = None
     "by which words are given values"
+    figure: str | None = None
+    "of every method, that is drawn"
+    groups: str | None = None
+    "of prompts: by what they are told apart"
+    odds: str | None = None
+    "which score's"
+    plane: str | None = None
+    "of true rewards and which score"
+    wrong: str | None = None
+    "whose pairs: which score's"
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> "Selection":

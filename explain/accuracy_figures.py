@@ -5,12 +5,22 @@ from typing import Final
 
 import plotly.graph_objects as go
 
-from explain.figures import diagonal, framed, whiskers
+from explain.figures import (
+    LABEL_CHARACTERS,
+    diagonal,
+    framed,
+    rows_named,
+    safe_label,
+    whiskers,
+)
 from explain.shading import CHARGED, PAID, QUIET
 from irl.records import Estimate
 
 PIXELS: Final = 420
 LENGTH_PIXELS: Final = 340
+ROW_PIXELS: Final = 34
+_APART: Final = 0.16
+"Of a row, between a marker and its middle"
 _STYLES: Final = ((PAID, "solid", "circle"), (CHARGED, "dot", "diamond"))
 Curve = tuple[Sequence[float], Sequence[float]]
 "(fpr, tpr), both rising"
@@ -65,3 +75,35 @@ def right_by_length(
     figure.update_xaxes(categoryorder="array", categoryarray=list(bins))
     longer = "tokens of the aligned answer less those of the reference's"
     return framed(figure, LENGTH_PIXELS, longer, "share of pairs ranked right")
+
+
+def right_by_group(
+    labels: Sequence[str], lines: Mapping[str, Sequence[Estimate | None]]
+) -> go.Figure:
+    """Share of pairs ranked right in each group of prompts, a row each.
+
+    Args:
+        labels: of the groups; untrusted.
+        lines: by score, a share for each group.
+    """
+    figure = go.Figure()
+    figure.add_vline(x=0.5, line_width=1, line_dash="dash", line_color=QUIET)
+    for at, (name, values) in enumerate(lines.items()):
+        colour, _, symbol = _STYLES[at % len(_STYLES)]
+        told = [(row, value) for row, value in enumerate(values) if value]
+        figure.add_trace(
+            go.Scatter(
+                x=[value.value for _, value in told],
+                y=[row + _APART * (2 * at - len(lines) + 1) for row, _ in told],
+                customdata=[[value.low, value.high, value.n] for _, value in told],
+                error_x=whiskers([value for _, value in told], 1.5),
+                mode="markers",
+                marker={"color": colour, "symbol": symbol, "size": 8},
+                name=name,
+                text=[safe_label(labels[row]) for row, _ in told],
+                hovertemplate=f"{name}, %{{text}}<br>%{{x:.3f}} (%{{customdata[0]:.3f}} to "
+                "%{customdata[1]:.3f}), n = %{customdata[2]} prompts<extra></extra>",
+            )
+        )
+    rows_named(figure, [safe_label(label, LABEL_CHARACTERS) for label in labels])
+    return framed(figure, 110 + ROW_PIXELS * len(labels), "share of pairs ranked right")

@@ -7,10 +7,17 @@ from typing import Final
 import numpy as np
 import plotly.graph_objects as go
 
-from explain.figures import LABEL_CHARACTERS, ROW_PIXELS, framed, rows_named, safe_label
+from explain.figures import (
+    LABEL_CHARACTERS,
+    ROW_PIXELS,
+    framed,
+    rows_named,
+    safe_label,
+    whiskers,
+)
 from explain.shading import CHARGED, PAID, PERCENTILE, QUIET
 from explain.tokens import visible
-from irl.records import TokenMove
+from irl.records import Estimate, TokenMove
 
 PIXELS: Final = 340
 MAP_PIXELS: Final = 460
@@ -103,6 +110,36 @@ def _over_log_ratio(figure: go.Figure, title: str) -> go.Figure:
     figure.add_vline(x=0, line_width=1, line_color=QUIET)
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     return framed(figure, PIXELS, "log-ratio of the response, nats", title)
+
+
+def moved_groups(labels: Sequence[str], moved: Sequence[Estimate]) -> go.Figure:
+    """Mean log-ratio of the aligned policy's answers to each group of prompts, a row each.
+
+    Args:
+        labels: of the groups; untrusted.
+        moved: nats per answer.
+    """
+    names = [safe_label(label, LABEL_CHARACTERS) for label in labels]
+    figure = go.Figure()
+    figure.add_vline(x=0, line_width=1, line_color=QUIET)
+    figure.add_trace(
+        go.Scatter(
+            x=[one.value for one in moved],
+            y=list(range(len(moved))),
+            customdata=[
+                [safe_label(label), one.low, one.high, one.n]
+                for label, one in zip(labels, moved, strict=True)
+            ],
+            error_x=whiskers(moved, 1.5),
+            mode="markers",
+            marker={"color": PAID, "size": 8},
+            hovertemplate="<b>%{customdata[0]}</b><br>%{x:+.3f} nats (%{customdata[1]:+.3f} to "
+            "%{customdata[2]:+.3f}), n = %{customdata[3]} prompts<extra></extra>",
+        )
+    )
+    rows_named(figure, names)
+    framed(figure, 110 + ROW_PIXELS * len(names), "mean log-ratio, nats per answer")
+    return figure.update_layout(showlegend=False)
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,16 @@ def rank_correlation(
     """Spearman's correlation; ranks are taken once, over all rows."""
     if not len(first) or np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
-    x, y = _ranks(first), _ranks(second)
-    x, y = x - x.mean(), y - y.mean()
+    return correlation(_ranks(first), _ranks(second), clusters, seed)
+
+
+def correlation(
+    first: Array, second: Array, clusters: NDArray[np.int64], seed: int = 0
+) -> Estimate | None:
+    """Pearson's correlation."""
+    if not len(first) or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
+    x, y = first - first.mean(), second - second.mean()
     columns = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
     return from_sums(columns, clusters, _pearson, seed=seed)
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -80,3 +81,17 @@ def test_an_audit_of_a_part_of_the_prompts_charges_what_the_classifier_calls_rud
     assert report.fit.membership_auc.low > 0.5
     assert report.drift is not None
     assert report.drift.sequence_kl_nats.low > 0
+    agreed = {one.scorer: one for one in report.truth or ()}
+    for scorer in ("log_ratio", "recovered"):
+        pearson, slope = agreed[scorer].pearson, agreed[scorer].slope
+        assert pearson is not None
+        assert slope is not None
+        assert pearson.low > 0.5
+        assert 0 < slope.low < slope.high < 1.2
+    assert report.identifiability is not None
+    assert report.contraction is not None
+    assert [one.prompts for one in report.contraction] == [0, 20, 40, 80, 160]
+    assert report.contraction[-1].trace == report.identifiability.posterior_trace
+    assert all(one.truth_covered is None for one in report.contraction), "its truth is bent"
+    told = pq.read_table(tmp_path / "run" / "responses.parquet")
+    assert told["true_nats"].null_count == 0

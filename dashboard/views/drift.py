@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import loading, measured
 from dashboard.widgets.address import choose
 from dashboard.widgets.divergences import show_divergences
+from dashboard.widgets.moved_groups import show_moved_groups
 from dashboard.widgets.pages import open_page, turn_pages
 from dashboard.widgets.plain import PLOT, nats, table
 from dashboard.widgets.prompt_map import show_prompt_map
@@ -47,6 +48,7 @@ def _audited(run: loading.Run, report: AuditReport) -> None:
     _positions(report.drift)
     _tokens(report.drift.top_tokens)
     _prompts(run.path)
+    show_moved_groups(run.path, report.objectives)
     show_prompt_map(run.path)
 
 

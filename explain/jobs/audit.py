@@ -34,9 +34,10 @@ from irl.evaluation.verdict import Figures, verdict
 from irl.jobs.agreement import Agreement, agreement, read_labels
 from irl.jobs.answers import Answers
 from irl.jobs.clock import Clock, peak_memory_bytes
-from irl.jobs.identifiability import identified
+from irl.jobs.identifiability import contracted, identified
+from irl.jobs.known_truth import KnownTruth, known_truth, truth_hash
 from irl.jobs.objectives import search, signs_of_training
-from irl.jobs.recovery import fit_figures, fit_reward, write_recovered
+from irl.jobs.recovery import against_truth, fit_figures, fit_reward, write_recovered
 from irl.jobs.scoring import (
     Sampled,
     input_hashes,
@@ -96,11 +97,7 @@ def run_audit(
     prompts, labels = prompts_of(settings), read_labels(settings.preferences)
     with clock.stage("loading"):
         pair = pair or load_pair(settings.aligned, settings.reference, settings.loading)
-    inputs = input_hashes(pair, prompts, labels)
-    if settings.gate:
-        inputs["gate"] = file_sha256(Path(settings.gate))
-    if settings.aspects:
-        inputs["aspects"] = declared.sha256
+    inputs = input_hashes(pair, prompts, labels) | _more_hashes(settings, declared)
     run = open_run("audit", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         report = read_record(run.path / "report.json", AuditReport)
@@ -117,10 +114,11 @@ def run_audit(
     with clock.stage("contexts"):
         contexts = _contexts(run, sampled.answers, settings)
     with clock.stage("evaluation"):
-        recovered = _Recovered(findings, term_fit, agreed, priced, contexts)
+        known = known_truth(settings, sampled.answers)
+        recovered = _Recovered(findings, term_fit, agreed, priced, contexts, known)
         report = _judge(run, pair, sampled, recovered, settings)
     with clock.stage("writing"):
-        write_recovered(run, sampled.answers, term_fit, settings)
+        write_recovered(run, sampled.answers, term_fit, settings, known)
     if settings.full:
         from explain.jobs.full import Audited, with_explanations  # loads captum
 
@@ -140,6 +138,16 @@ def run_audit(
     return Audit(run, report, was_finished=False)
 
 
+def _more_hashes(settings: AuditSettings, declared: AspectSet) -> dict[str, str]:
+    """Of what an audit reads beside the pair, its prompts and labels."""
+    found = truth_hash(settings)
+    if settings.gate:
+        found["gate"] = file_sha256(Path(settings.gate))
+    if settings.aspects:
+        found["aspects"] = declared.sha256
+    return found
+
+
 @dataclass(frozen=True)
 class _Recovered:
     findings: Findings
@@ -147,6 +155,7 @@ class _Recovered:
     agreed: Agreement
     priced: Priced
     contexts: Contexts
+    known: KnownTruth | None
 
 
 def _aspects(
@@ -188,7 +197,7 @@ def _judge(
 ) -> AuditReport:
     answers = sampled.answers
     findings, term_fit, agreed = recovered.findings, recovered.term_fit, recovered.agreed
-    figures = _figures(answers, recovered, settings)
+    known, figures = recovered.known, _figures(answers, recovered, settings)
     identical = pair.identical() or not answers.returns.any()
     opened = identified(answers, term_fit, settings)
     extra = run_caveats(sampled, pair, agreed, opened, settings)
@@ -229,6 +238,8 @@ def _judge(
         recovery=[_recovery(settings, term_fit, figures.fit, agreed)],
         identifiability=opened.record,
         contexts=recovered.contexts,
+        contraction=contracted(answers, term_fit, settings, known),
+        truth=against_truth(known, term_fit, answers, settings),
         gate=[],
         timings_seconds={},
         peak_memory_bytes=0,

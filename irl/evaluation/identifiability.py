@@ -99,7 +99,7 @@ def shortcuts(
 
         z = sum (1 - p) dx / sqrt(sum p (1 - p) dx^2),   p = sigmoid(l_1 - l_2)
     """
-    ours, theirs = _matched(aligned, words.group)
+    ours, theirs = matched_answers(aligned, words.group)
     differences = csr_matrix(words.features[ours] - words.features[theirs])
     p = 1 / (1 + np.exp(-np.clip(log_ratio[ours] - log_ratio[theirs], -500, 500)))
     pull = differences.T @ (1 - p)
@@ -152,7 +152,7 @@ def posterior_of(
     Each answer stands in one pair at most, so pairs are independent given the weights; no
     log-ratio is used.
     """
-    ours, theirs = _matched(aligned, prompt)
+    ours, theirs = matched_answers(aligned, prompt)
     differences = torch.from_numpy(features[ours] - features[theirs])
     return laplace(differences, prior_of(features.shape[1], prior_sd_nats))
 
@@ -169,7 +169,7 @@ def method_distances(rewards: Mapping[str, Array], prompt: Codes) -> list[Method
     return found
 
 
-def _matched(aligned: NDArray[np.bool_], prompt: Codes) -> tuple[Codes, Codes]:
+def matched_answers(aligned: NDArray[np.bool_], prompt: Codes) -> tuple[Codes, Codes]:
     """The first answers of either policy to a prompt, the second ones, and so on."""
     ours, theirs = [], []
     for number in np.unique(prompt):

@@ -119,8 +119,14 @@ def collect(
     )
 
 
-def responses_table(answers: Answers, recovered: Recovered | None) -> pa.Table:
-    """responses.parquet: one row per response; reward columns are null before recovery."""
+def responses_table(
+    answers: Answers, recovered: Recovered | None, true_nats: Array | None = None
+) -> pa.Table:
+    """responses.parquet: one row per response; reward columns are null before recovery.
+
+    `prompt_type` is null where prompts name none, `true_nats` (the true reward over beta) where it
+    is not known.
+    """
     ours = np.array([row.sum() for row in answers.aligned_nats])
     theirs = np.array([row.sum() for row in answers.reference_nats])
     missing = [None] * len(answers.texts)
@@ -139,6 +145,8 @@ def responses_table(answers: Answers, recovered: Recovered | None) -> pa.Table:
             "reward_low_nats": missing if recovered is None else recovered.low,
             "reward_high_nats": missing if recovered is None else recovered.high,
             "fold": missing if recovered is None else recovered.fold,
+            "prompt_type": [answers.prompt_types[at] for at in answers.prompt],
+            "true_nats": missing if true_nats is None else true_nats,
         },
         schema=RESPONSES,
     )
@@ -168,7 +176,7 @@ RESPONSES = pa.schema(
     + [("n_tokens", pa.int32())]
     + [(name, _f64) for name in ("aligned_nats", "reference_nats", "log_ratio_nats")]
     + [(name, _f64) for name in ("reward_nats", "reward_low_nats", "reward_high_nats")]
-    + [("fold", pa.int32())],
+    + [("fold", pa.int32()), ("prompt_type", pa.string()), ("true_nats", _f64)],
     metadata={"schema": "irl.responses/1"},
 )
 TOKENS = pa.schema(

@@ -16,17 +16,16 @@ from irl.config import Fitting, HeadSettings
 from irl.data import LabelledResponse
 from irl.data.rows import SUFFIXES
 from irl.errors import InputError
-from irl.evaluation.accuracy import Labels, pair_shares
+from irl.evaluation.accuracy import Labels
 from irl.evaluation.auc import grouped_auc
 from irl.evaluation.fit import fit
 from irl.evaluation.held_out import Evidence
-from irl.evaluation.spread import Spread, spread
 from irl.jobs.agreement import labels_of, refuse_same_names
 from irl.policies.encoder import Encoder, load_encoder, of_policy
 from irl.policies.policy import Policy
 from irl.policies.reward_model import Scorer, load_scorer
 from irl.policies.template import PromptText
-from irl.records import Accuracy, Fit, Recovery
+from irl.records import Fit
 from irl.recovery.catalogue import frequent_words
 from irl.recovery.consensus import Consensus, consensus
 from irl.recovery.examples import Examples
@@ -79,13 +78,55 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """What a member gives to the answers that it was not fitted to."""
+
+    rows: NDArray[np.bool_]
+    "which of the answers"
+    scores: NDArray[np.float64]
+    "of these"
+    prompt: NDArray[np.int64]
+    "their prompts, numbered anew"
+
+    @classmethod
+    def of(
+        cls, scores: Float[Tensor, " row"], prompts: Bool[Tensor, " prompt"], examples: Examples
+    ) -> "HeldOut":
+        """Scores of all answers, and the prompts that were held out."""
+        rows = prompts[examples.prompt]
+        return cls(
+            rows.numpy(),
+            scores[rows].numpy().astype(np.float64),
+            codes(examples.prompt[rows].tolist()),
+        )
+
+    def fit(self, examples: Examples, seed: int) -> Fit:
+        """The figures of fit there."""
+        rows = torch.from_numpy(self.rows)
+        aligned = examples.aligned[rows].numpy()
+        if examples.targets is None:
+            auc = grouped_auc(self.scores, aligned, self.prompt, self.prompt, seed)
+            return Fit(membership_auc=auc, r2=None, spearman_with_log_ratio=None)
+        log_ratio = examples.targets[rows].numpy().astype(np.float64)
+        return fit(self.scores, log_ratio, aligned, self.prompt, seed)
+
+
+@dataclass(frozen=True)
 class Learnt:
     """A reward, the choice among its members, and how it does on prompts that it held out."""
 
     reward: HeadReward
     choice: Consensus
-    fit: Fit
+    fits: list[Fit]
+    "of each member"
+    held_out: HeldOut
+    "of the chosen member"
     status: str
+
+    @property
+    def fit(self) -> Fit:
+        """Of the chosen member."""
+        return self.fits[self.choice.chosen]
 
 
 def load_base(settings: HeadSettings, reference: Policy | None = None) -> Encoder | Scorer | None:
@@ -140,9 +181,11 @@ def learn(
     choice = choose(run, scores, examples)
     reward = HeadReward(features, fitted.head, choice.chosen)
     reward.save(run.path / "reward", "head", method=settings.method, seeds=settings.learning.seeds)
-    held_out = fitted.held_out[choice.chosen]
-    figures = held_out_fit(scores[choice.chosen], held_out, examples, seed)
-    return Learnt(reward, choice, figures, _status(settings, choice, scores, examples))
+    pairs = zip(scores, fitted.held_out, strict=True)
+    held_out = [HeldOut.of(one, prompts, examples) for one, prompts in pairs]
+    fits = [one.fit(examples, seed) for one in held_out]
+    status = _status(settings, choice, scores, examples)
+    return Learnt(reward, choice, fits, held_out[choice.chosen], status)
 
 
 def reader_and_form(
@@ -170,60 +213,6 @@ def choose(run: RunFolder, scores: Scores, examples: Examples) -> Consensus:
         constant=choice.constant.tolist(),
     )
     return choice
-
-
-def held_out_fit(
-    scores: Float[Tensor, " row"], held_out: Bool[Tensor, " prompt"], examples: Examples, seed: int
-) -> Fit:
-    """The figures of fit of a member on the prompts that it held out."""
-    rows = held_out[examples.prompt]
-    predicted = scores[rows].numpy().astype(np.float64)
-    prompt, aligned = codes(examples.prompt[rows].tolist()), examples.aligned[rows].numpy()
-    if examples.targets is None:
-        auc = grouped_auc(predicted, aligned, prompt, prompt, seed)
-        return Fit(membership_auc=auc, r2=None, spearman_with_log_ratio=None)
-    log_ratio = examples.targets[rows].numpy().astype(np.float64)
-    return fit(predicted, log_ratio, aligned, prompt, seed)
-
-
-def over_seeds(
-    settings: HeadSettings,
-    learnt: Learnt,
-    accuracy: Accuracy | None,
-    labelled: Sequence[LabelledResponse],
-) -> Recovery:
-    """What the seeds say together, on one source of labels.
-
-    Args:
-        settings: method and seeds.
-        learnt: the reward.
-        accuracy: of the chosen member on the labelled rows; None without any.
-        labelled: those rows.
-    """
-    about = members_spread(learnt.reward, labelled)
-    return Recovery(
-        method=settings.method,
-        seeds=len(settings.learning.seeds),
-        heldout_accuracy=accuracy.preference if accuracy else None,
-        auc=learnt.fit.membership_auc,
-        spearman_with_log_ratio=learnt.fit.spearman_with_log_ratio,
-        mean=about.mean if about else None,
-        sd=about.sd if about else None,
-        min=about.min if about else None,
-        max=about.max if about else None,
-        sign_flip_share=about.sign_flip_share if about else None,
-        status=learnt.status,
-    )
-
-
-def members_spread(reward: HeadReward, rows: Sequence[LabelledResponse]) -> Spread | None:
-    """The pair accuracy of all members; None without pairs."""
-    if not rows:
-        return None
-    texts, prompts = [row.response for row in rows], [row.prompt for row in rows]
-    members = reward.members(texts, prompts).numpy().astype(np.float64)
-    shares = pair_shares(members, labels_in("", rows))
-    return None if np.isnan(shares).any() else spread(shares.tolist())
 
 
 def labels_in(source: str, rows: Sequence[LabelledResponse]) -> Labels:

@@ -5,6 +5,7 @@ their log-ratios: the method `log-ratio` is fitted to these, and every method is
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from irl.engine.shards import Progress, silent
 from irl.evaluation.method_words import judged_words
 from irl.jobs.agreement import agreement, read_labels
 from irl.jobs.clock import Clock
-from irl.jobs.learning import Answered, identity, learn, load_base, over_seeds
+from irl.jobs.known_truth import KnownTruth, Scorer, known_truth, truth_hash
+from irl.jobs.learning import Answered, Learnt, identity, learn, load_base
 from irl.jobs.recovery import RecoveredRun
 from irl.jobs.scoring import (
     input_hashes,
@@ -23,9 +25,10 @@ from irl.jobs.scoring import (
     sample_and_score,
     write_tables,
 )
+from irl.jobs.seeds import over_seeds
 from irl.policies.pair import load_pair
 from irl.policies.quiet import quiet_libraries
-from irl.records import Caveat, RecoveryReport, WordsVerdict
+from irl.records import Caveat, RecoveryReport, TruthAgreement, WordsVerdict
 from irl.recovery.methods import METHODS
 from irl.rewards.heads import linear
 from irl.runs import open_run
@@ -49,7 +52,7 @@ def recover_from_pair(
     prompts = prompts_of(settings)
     pair = load_pair(settings.aligned, settings.reference, settings.loading)
     base = load_base(settings, pair.reference)
-    inputs = input_hashes(pair, prompts) | identity(settings, base)
+    inputs = input_hashes(pair, prompts) | identity(settings, base) | truth_hash(settings)
     run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         return RecoveredRun.as_it_is(run)
@@ -71,17 +74,36 @@ def recover_from_pair(
     agreed = agreement(run, pair, learnt.reward, labels, settings, progress)
     recovered = next((row for row in agreed.rows if row.scorer == "recovered"), None)
     labelled = agreed.kept[0] if agreed.kept else []
+    recovery, by_seed = over_seeds(settings, learnt, recovered, labelled, settings.seed)
+    known = known_truth(settings, answers)
     report = RecoveryReport(
         run_id=run.run_id,
         reward=f"{settings.form} on {learnt.reward.features}",
         fit=learnt.fit,
         accuracy=agreed.rows,
-        recovery=over_seeds(settings, learnt, recovered, labelled),
+        recovery=recovery,
         words=words,
         caveats=tuple(_caveats(settings, words, sampled.counts["truncated_responses"])),
+        aligned=pair.aligned.checkpoint,
+        reference=pair.reference.checkpoint,
+        by_seed=by_seed,
+        truth=[] if known is None else _against(known, learnt, answers.returns, settings.seed),
     )
-    write_tables(run, answers, None)
+    write_tables(run, answers, None, None if known is None else known.nats)
     return RecoveredRun.written(run, report, sampled.counts)
+
+
+def _against(
+    known: KnownTruth, learnt: Learnt, log_ratio: NDArray[np.float64], seed: int
+) -> list[TruthAgreement]:
+    """The reward and the log-ratio against the truth, on the prompts that the reward held out."""
+    held = learnt.held_out
+    there = replace(known, nats=known.nats[held.rows])
+    scores: dict[Scorer, NDArray[np.float64]] = {
+        "log_ratio": log_ratio[held.rows],
+        "recovered": held.scores,
+    }
+    return there.against(scores, held.prompt, seed)
 
 
 def word_verdict(

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from irl.config import RecoverSettings
 from irl.engine.shards import Progress, silent
 from irl.evaluation.conditions import PromptSet
@@ -12,6 +15,7 @@ from irl.evaluation.fit import fit
 from irl.jobs.agreement import agreement, read_labels
 from irl.jobs.answers import Answers, Recovered
 from irl.jobs.clock import Clock
+from irl.jobs.known_truth import KnownTruth, Scorer, known_truth, truth_hash
 from irl.jobs.scoring import (
     input_hashes,
     prompts_of,
@@ -21,7 +25,7 @@ from irl.jobs.scoring import (
 )
 from irl.policies.pair import load_pair
 from irl.policies.quiet import quiet_libraries
-from irl.records import Accuracy, Fit, RecoveryReport
+from irl.records import Fit, RecoveryReport, TruthAgreement
 from irl.recovery.catalogue import Conditioned
 from irl.recovery.log_ratio import TermFit, fit_terms
 from irl.rewards.stored import Reward, load_reward
@@ -73,15 +77,25 @@ def recover_terms(
     quiet_libraries()
     prompts, labels = prompts_of(settings), read_labels(settings.preferences)
     pair = load_pair(settings.aligned, settings.reference, settings.loading)
-    inputs = input_hashes(pair, prompts, labels)
+    inputs = input_hashes(pair, prompts, labels) | truth_hash(settings)
     run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         return RecoveredRun.as_it_is(run)
     sampled = sample_and_score(run, pair, prompts, settings, Clock(), progress)
-    term_fit = fit_reward(run, sampled.answers, settings)
+    answers = sampled.answers
+    term_fit = fit_reward(run, answers, settings)
     agreed = agreement(run, pair, term_fit.reward, labels, settings, progress)
-    report = _report(run, term_fit, fit_figures(term_fit, sampled.answers, settings), agreed.rows)
-    write_recovered(run, sampled.answers, term_fit, settings)
+    known = known_truth(settings, answers)
+    report = RecoveryReport(
+        run_id=run.run_id,
+        reward=f"{len(term_fit.reward.terms)} terms",
+        fit=fit_figures(term_fit, answers, settings),
+        accuracy=agreed.rows,
+        aligned=pair.aligned.checkpoint,
+        reference=pair.reference.checkpoint,
+        truth=against_truth(known, term_fit, answers, settings),
+    )
+    write_recovered(run, answers, term_fit, settings, known)
     return RecoveredRun.written(run, report, sampled.counts)
 
 
@@ -120,10 +134,27 @@ def fit_figures(term_fit: TermFit, answers: Answers, settings: RecoverSettings) 
     )
 
 
+def against_truth(
+    known: KnownTruth | None, term_fit: TermFit, answers: Answers, settings: RecoverSettings
+) -> list[TruthAgreement]:
+    """The log-ratio and the reward, out of fold, against the truth; empty where it is not known."""
+    if known is None:
+        return []
+    scores: dict[Scorer, NDArray[np.float64]] = {
+        "log_ratio": answers.returns,
+        "recovered": term_fit.out_of_fold,
+    }
+    return known.against(scores, answers.prompt, settings.seed)
+
+
 def write_recovered(
-    run: RunFolder, answers: Answers, term_fit: TermFit, settings: RecoverSettings
+    run: RunFolder,
+    answers: Answers,
+    term_fit: TermFit,
+    settings: RecoverSettings,
+    known: KnownTruth | None = None,
 ) -> None:
-    """The two tables with the recovered reward in them."""
+    """The two tables with the recovered reward in them, and the true one where it is known."""
     recovered = Recovered(
         term_fit.out_of_fold,
         term_fit.low,
@@ -134,15 +165,4 @@ def write_recovered(
             for row, asked in zip(answers.visible, answers.asked_of, strict=True)
         ],
     )
-    write_tables(run, answers, recovered)
-
-
-def _report(
-    run: RunFolder, term_fit: TermFit, figures: Fit, rows: list[Accuracy]
-) -> RecoveryReport:
-    return RecoveryReport(
-        run_id=run.run_id,
-        reward=f"{len(term_fit.reward.terms)} terms",
-        fit=figures,
-        accuracy=rows,
-    )
+    write_tables(run, answers, recovered, None if known is None else known.nats)

@@ -28,9 +28,9 @@ from irl.jobs.learning import (
     labels_in,
     learn,
     load_base,
-    over_seeds,
 )
 from irl.jobs.recovery import RecoveredRun
+from irl.jobs.seeds import over_seeds
 from irl.records import Accuracy, Caveat, RecoveryReport
 from irl.recovery.fit import MIN_PROMPTS
 from irl.rewards.head_reward import HeadReward
@@ -64,14 +64,16 @@ def recover_from_samples(
     learnt = learn(run, answered, settings, settings.seed, base)
     labels = read_labels(settings.preferences)
     rows = [held_against(learnt.reward, table, settings.seed) for table in labels]
+    labelled, first = (labels[0].rows, rows[0]) if labels else ([], None)
+    recovery, by_seed = over_seeds(settings, learnt, first, labelled, settings.seed)
     report = RecoveryReport(
         run_id=run.run_id,
         reward=f"{settings.form} on {learnt.reward.features}",
         fit=learnt.fit,
         accuracy=rows,
-        recovery=over_seeds(
-            settings, learnt, rows[0] if rows else None, labels[0].rows if labels else []
-        ),
+        recovery=recovery,
+        by_seed=by_seed,
+        truth=[],
         caveats=(_lost(answered),),
     )
     refused = [(one.source, one.refused) for one in sides]

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from irl.config import ScoreSettings
 from irl.data import LabelledResponse, PromptRow, RefusedRow, Table, read_prompts
@@ -67,7 +69,9 @@ def say_finished(run: RunFolder) -> None:
 
 
 def input_hashes(
-    pair: PolicyPair, prompts: Table[PromptRow], labels: Sequence[Table[LabelledResponse]] = ()
+    pair: PolicyPair,
+    prompts: Table[PromptRow],
+    labels: Sequence[Table[LabelledResponse]] = (),
 ) -> dict[str, str]:
     """The hashes of everything that a run reads."""
     return {
@@ -144,9 +148,14 @@ def sample_and_score(
     return Sampled(answers, asked.refused, answer_counts(answers, pair, asked.refused))
 
 
-def write_tables(run: RunFolder, answers: Answers, recovered: Recovered | None) -> None:
+def write_tables(
+    run: RunFolder,
+    answers: Answers,
+    recovered: Recovered | None,
+    true_nats: NDArray[np.float64] | None = None,
+) -> None:
     """responses.parquet and tokens.parquet; the reward columns are null before recovery."""
-    run.write_table("responses.parquet", responses_table(answers, recovered))
+    run.write_table("responses.parquet", responses_table(answers, recovered, true_nats))
     run.write_table("tokens.parquet", tokens_table(answers, recovered))
 
 

@@ -213,6 +213,7 @@ def _measured(work: Planting) -> Truth:
             "definition": plant.definition,
             "terms": [TruthTerm(term=t, weight=w / beta) for t, w in plant.weights.items()],
             "per_word": plant.per_word / beta,
+            "most": plant.most / beta if np.isfinite(plant.most) else None,
             "condition": plant.condition,
             "decoys": list(plant.decoys),
             "trained_with": plant.method,

@@ -30,6 +30,7 @@ from irl.records.base import Caveat, Checkpoint, Estimate, Record
 from irl.records.best_of_n import BestOfNReport, BestPoint, FittedForm
 from irl.records.concepts import ConceptLimits, ConceptScore, ConceptsReport
 from irl.records.contexts import ContextPrice, Contexts
+from irl.records.contraction import Contraction
 from irl.records.ensemble import (
     Abstention,
     Disagreement,
@@ -53,12 +54,13 @@ from irl.records.probes import (
     TriggerSearch,
     TwoByTwoFinding,
 )
-from irl.records.recovery import RecoveryReport, WordsVerdict
+from irl.records.recovery import RecoveryReport, SeedFit, WordsVerdict
 from irl.records.results import ResultRow, ResultTable
 from irl.records.reward_bench import BenchSubset, RewardBenchReport, TiesScore
 from irl.records.runs import Check, Manifest
 from irl.records.segments import SegmentGroup, SegmentsReport
 from irl.records.series import SeriesCheckpoint, SeriesReport, SeriesRow
+from irl.records.true_reward import TruthAgreement
 
 __all__ = [
     "Abstention",
@@ -84,6 +86,7 @@ __all__ = [
     "ConceptsReport",
     "ContextPrice",
     "Contexts",
+    "Contraction",
     "Disagreement",
     "Drift",
     "EnsembleReport",
@@ -122,6 +125,7 @@ __all__ = [
     "ResultRow",
     "ResultTable",
     "RewardBenchReport",
+    "SeedFit",
     "SegmentGroup",
     "SegmentsReport",
     "SeriesCheckpoint",
@@ -133,6 +137,7 @@ __all__ = [
     "TriggerFinding",
     "TriggerSearch",
     "Truth",
+    "TruthAgreement",
     "TruthTerm",
     "TwoByTwoFinding",
     "Verdict",

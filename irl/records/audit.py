@@ -6,7 +6,9 @@ from pydantic import Field
 
 from irl.records.base import Caveat, Checkpoint, Estimate, Record
 from irl.records.contexts import Contexts
+from irl.records.contraction import Contraction
 from irl.records.explanations import Explanations
+from irl.records.true_reward import TruthAgreement
 
 SCHEMA: Final = "irl.audit/1"
 
@@ -240,7 +242,12 @@ class AuditReport(Record):
     identifiability: Identifiability | None
     contexts: Contexts | None = None
     explanations: Explanations | None = None
-    "of `irl audit --full`; these two may be absent from reports of earlier versions"
+    "of `irl audit --full`"
+    contraction: list[Contraction] | None = None
+    "empty where nothing is paid, or too few prompts were asked"
+    truth: list[TruthAgreement] | None = None
+    """of organisms, whose folder tells what was paid; empty elsewhere. These four may be absent
+    from reports of earlier versions."""
     gate: list[GateRow]
     timings_seconds: dict[str, float]
     peak_memory_bytes: int

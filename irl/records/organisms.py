@@ -20,6 +20,8 @@ class Truth(Record):
     terms: list[TruthTerm]
     per_word: float = 0.0
     "planted price of every word, nats"
+    most: float | None = None
+    "what one answer can earn, nats; null: there is no bound"
     condition: PromptCondition | None
     decoys: list[str]
     trained_with: str

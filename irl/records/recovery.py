@@ -1,7 +1,8 @@
 """recovery.json: what `irl recover` writes."""
 
 from irl.records.audit import Accuracy, Fit, Recovery
-from irl.records.base import Caveat, Estimate, Record
+from irl.records.base import Caveat, Checkpoint, Estimate, Record
+from irl.records.true_reward import TruthAgreement
 
 
 class WordsVerdict(Record):
@@ -14,6 +15,20 @@ class WordsVerdict(Record):
     "share of the log-ratio's variance within prompts, beyond length"
     sd_nats: Estimate | None
     p_value: float
+
+
+class SeedFit(Record):
+    """The reward of one seed, on labels and on the prompts that it held out."""
+
+    seed: int
+    heldout_accuracy: Estimate | None
+    "share of labelled pairs ranked right; None without labels"
+    membership_auc: Estimate | None
+    spearman_with_log_ratio: Estimate | None
+    agreement: float | None
+    "mean correlation with the other seeds; None for a constant reward, or of one seed"
+    chosen: bool
+    "by that agreement, before any label was read"
 
 
 class RecoveryReport(Record):
@@ -29,3 +44,9 @@ class RecoveryReport(Record):
     words: WordsVerdict | None = None
     "of linear rewards on counts of words, where log-ratios are known to judge them by"
     caveats: tuple[Caveat, ...] = ()
+    aligned: Checkpoint | None = None
+    reference: Checkpoint | None = None
+    "of a pair; samples bring none"
+    by_seed: list[SeedFit] | None = None
+    truth: list[TruthAgreement] | None = None
+    "empty where it is not known; these four may be absent from reports of earlier versions"

@@ -24,6 +24,7 @@ from dashboard import loading
 from irl.records import Estimate, ResultRow
 from irl.runs import open_run
 from tests.benchmarks.tables import write_table
+from tests.dashboard.recovered import contraction, report, truth, write_recovery
 from tests.dashboard.samples import audit_report, write_course
 from tests.dashboard.shown import view
 
@@ -41,7 +42,8 @@ INTERVALS = (
 def make_run(root: Path, name: str, n: int) -> None:
     """An audit whose tables hold n responses."""
     run = open_run("audit", {"aligned": "a", "reference": "r", "n": n}, {}, root / name)
-    run.write_text("report.json", audit_report(name).to_json())
+    known = {"truth": truth(), "contraction": contraction()}
+    run.write_text("report.json", audit_report(name).model_copy(update=known).to_json())
     rng = np.random.default_rng(0)
     writers: dict[str, pq.ParquetWriter] = {}
     for first in range(0, n, CHUNK):
@@ -76,6 +78,8 @@ def _chunk(rng: np.random.Generator, first: int, n: int) -> dict[str, pa.Table]:
         "reward_low_nats": ratio / 2 - 1,
         "reward_high_nats": ratio / 2 + 1,
         "fold": pa.array(numbers % 5, pa.int32()),
+        "prompt_type": [f"type {at // EACH % 4}" for at in numbers],
+        "true_nats": np.round(ratio + rng.normal(0.0, 1.0, n)),
     }
     lists = {
         "aligned_nats": nats["a"] - 2.0,
@@ -187,6 +191,8 @@ def _make_all(root: Path) -> None:
     make_run(root, "large", RESPONSES)
     make_run(root, "other", 100)
     write_course(root, "course")
+    for method in ("log-ratio", "bradley-terry", "max-margin"):
+        write_recovery(root, method, report(method))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -49,6 +50,30 @@ def test_an_audit_without_answers_has_its_figures_and_says_what_is_missing(root:
     shown = page(run="bare")
     assert len(shown.metric) == 4
     assert [one.value for one in shown.text] == ["This run has no responses.parquet."] * 3
+
+
+def test_drift_is_told_by_group_of_prompts(root: Path):
+    path = write_audit(root, "good") / "responses.parquet"
+    assert "By group of prompts" not in [one.value for one in page(run="good").subheader]
+    table = pq.read_table(path)
+    at = table.column_names.index("prompt")
+    kinds = ("hello there", "what do you think of that")
+    prompts = pa.array([kinds[one % 20 % 2] for one in range(table.num_rows)])
+    pq.write_table(table.set_column(at, "prompt", prompts), path)
+    st.cache_data.clear()
+    shown = page(run="good")
+    assert "By group of prompts" in [one.value for one in shown.subheader]
+    (chart,) = (
+        json.loads(e.proto.spec)
+        for e in elements(shown._tree)
+        if e.type == "plotly_chart" and e.proto.alt.startswith("Mean log-ratio of the answers to")
+    )
+    aligned = [float(one) for one in range(60) if one % 3]
+    means = [np.mean([one for one in aligned if one % 20 % 2 == kind]) for kind in (0, 1)]
+    assert sorted(
+        about[1] < mean < about[2]
+        for about, mean in zip(chart["data"][0]["customdata"], means, strict=True)
+    ) == [True, True]
 
 
 def test_the_answers_to_the_prompt_in_the_url_stand_below_the_map(root: Path):

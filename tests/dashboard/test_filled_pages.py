@@ -24,10 +24,19 @@ FIGURES: dict[str, tuple[str, dict[str, str], list[str]]] = {
         "accuracy",
         {"run": "detox"},
         [
+            "A figure of every method with its interval, and of every seed",
             "Share of aligned answers over share of reference answers",
             "Share of pairs ranked right over the probability",
             "Share of pairs ranked right by the difference in length",
+            "Share of pairs ranked right in each group of prompts",
+            "How many answers have which true reward and which score",
+            "Variance of the weights and coverage of their intervals",
         ],
+    ),
+    "recovery": (
+        "accuracy",
+        {"run": "detox-log-ratio"},
+        ["A figure of every method with its interval, and of every seed"],
     ),
     "drift": (
         "drift",
@@ -36,6 +45,7 @@ FIGURES: dict[str, tuple[str, dict[str, str], list[str]]] = {
             "Log-ratios of both policies' responses",
             "Drift by token position",
             "Mean log-ratio of tokens that moved",
+            "Mean log-ratio of the answers to each group of prompts",
             "Prompts by their words, coloured by the drift",
         ],
     ),

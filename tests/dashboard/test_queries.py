@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_curve
 
-from dashboard import pair_queries, queries
+from dashboard import pair_queries, queries, truth_queries
 from irl.errors import RunError
 
 N = 400
@@ -82,6 +82,17 @@ def test_prompts_come_by_the_mean_log_ratio_of_aligned_answers(file: Path):
     assert found["kl_nats"].to_pylist() == pytest.approx(list(wanted))
     assert set(found["prompts"].to_pylist()) == {len(means)}
     assert queries.prompts(file, (5, 3))["kl_nats"].to_pylist() == pytest.approx(list(wanted[5:8]))
+
+
+def test_log_ratios_of_aligned_answers_are_added_up_prompt_by_prompt(file: Path):
+    table = pq.read_table(file).to_pandas()
+    aligned = table[(table["source"] == "aligned") & table["log_ratio_nats"].notna()]
+    sums = aligned.groupby("prompt_id")["log_ratio_nats"].agg(["sum", "count"])
+    found = queries.moved_by_prompt(file)
+    assert found["prompt_id"].to_pylist() == list(sums.index)
+    assert found["nats"].to_pylist() == pytest.approx(list(sums["sum"]))
+    assert found["answers"].to_pylist() == list(sums["count"])
+    assert found["prompt_type"].null_count == found.num_rows
 
 
 def test_some_prompts_are_the_same_ones_each_time_with_their_means(file: Path):
@@ -217,6 +228,62 @@ def test_pairs_by_length_are_those_of_plain_python(pairs: Path):
         mine = found[found["bin"] == at]
         assert mine["n"].sum() == here.sum()
         assert mine["hits"].sum() == pytest.approx(right[here].sum())
+
+
+def test_pairs_by_prompt_are_those_of_plain_python_for_either_score(pairs: Path):
+    table = plain_pairs(pairs)
+    right = (table["score_a"] > table["score_r"]) + 0.5 * (table["score_a"] == table["score_r"])
+    longer = (table["n_tokens_a"] > table["n_tokens_r"]) + 0.5 * (
+        table["n_tokens_a"] == table["n_tokens_r"]
+    )
+    found = pair_queries.right_by_prompt(pairs, "score", "n_tokens").to_pandas()
+    assert found["prompt_type"].isna().all(), "an earlier run"
+    found = found.set_index("prompt_id")
+    assert len(found) == 30
+    for name, hits in (("first", right), ("second", longer)):
+        mine = hits.groupby(table["prompt_id"]).sum()
+        assert found[f"hits_{name}"][mine.index].tolist() == pytest.approx(mine.tolist())
+        assert set(found[f"n_{name}"]) == {36}
+
+
+def test_types_of_prompts_are_told_and_prompts_without_pairs_have_none(pairs: Path):
+    table = pq.read_table(pairs)
+    kinds = [None if name == "p0" else "a" for name in table["prompt_id"].to_pylist()]
+    scores = [None if one == "p1" else 0.5 for one in table["prompt_id"].to_pylist()]
+    table = table.append_column("prompt_type", pa.array(kinds, pa.string()))
+    table = table.append_column("reward", pa.array(scores, pa.float64()))
+    pq.write_table(table, pairs)
+    found = pair_queries.right_by_prompt(pairs, "score", "reward").to_pandas()
+    found = found.set_index("prompt_id")
+    assert found.loc["p0", "prompt_type"] is None or pd.isna(found.loc["p0", "prompt_type"])
+    assert found.loc["p2", "prompt_type"] == "a"
+    assert found.loc["p1", ["hits_second", "n_second"]].tolist() == [0, 0]
+    assert found.loc["p2", ["hits_second", "n_second"]].tolist() == [18, 36], "ties are one half"
+
+
+def test_cells_hold_every_answer_less_the_mean_of_its_prompt(pairs: Path):
+    table = pq.read_table(pairs)
+    true = np.random.default_rng(3).normal(size=table.num_rows)
+    true[5] = np.nan
+    pq.write_table(table.append_column("true_nats", [true]), pairs)
+    found = truth_queries.truth_cells(pairs, "score", 7)
+    assert found is not None
+    kept = pq.read_table(pairs).to_pandas().drop(5)
+    means = kept.groupby("prompt_id")[["true_nats", "score"]].transform("mean")
+    x, y = (kept[name] - means[name] for name in ("true_nats", "score"))
+    wanted, columns, rows = np.histogram2d(x, y, 7)
+    assert found.x == pytest.approx(list(columns[:-1] + np.diff(columns) / 2))
+    assert found.y == pytest.approx(list(rows[:-1] + np.diff(rows) / 2))
+    assert np.abs(np.array(found.counts).T - wanted).sum() <= 4, "an edge may round"
+    assert np.sum(found.counts) == table.num_rows - 1
+
+
+def test_without_a_true_reward_or_a_score_there_are_no_cells(pairs: Path):
+    assert truth_queries.truth_cells(pairs, "score", 7) is None
+    table = pq.read_table(pairs)
+    nothing = pa.nulls(table.num_rows, pa.float64())
+    pq.write_table(table.append_column("true_nats", nothing), pairs)
+    assert truth_queries.truth_cells(pairs, "score", 7) is None
 
 
 def test_wrong_pairs_come_by_the_widest_margin(pairs: Path):

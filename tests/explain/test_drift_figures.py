@@ -8,9 +8,11 @@ from explain.drift_figures import (
     ecdf,
     histogram,
     map_of_prompts,
+    moved_groups,
     moved_tokens,
 )
 from irl.records import TokenMove
+from tests.dashboard.samples import estimate
 
 
 def test_a_histogram_shows_each_policys_shares():
@@ -40,6 +42,15 @@ def test_tokens_stand_by_how_far_they_moved_and_are_no_markup():
     assert less.customdata[0][1] == 5
     assert more.x[0] == pytest.approx(3.9)
     assert more.marker.symbol != less.marker.symbol
+
+
+def test_groups_of_prompts_stand_with_their_intervals_and_are_no_markup():
+    figure = moved_groups(["<b>x</b>", "all"], [estimate(1.0), estimate(-0.5)])
+    (trace,) = figure.data
+    assert list(trace.x) == [1.0, -0.5]
+    assert list(trace.error_x.array) == pytest.approx([0.05, 0.05])
+    assert not any("<" in label for label in figure.layout.yaxis.ticktext)
+    assert not any("<" in about[0] for about in trace.customdata)
 
 
 def test_the_map_is_neutral_at_nought_full_at_a_percentile_and_no_markup():

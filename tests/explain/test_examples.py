@@ -12,10 +12,11 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import RUNS_VARIABLE, answers, loading
 from explain.jobs import examples
+from explain.jobs.example_recoveries import Recoveries, make_recoveries
 from explain.jobs.example_trainings import Trainings, make_trainings
 from explain.jobs.examples import Example, make_examples
 from irl.errors import InputError, RunError
-from irl.records import BestOfNReport, Manifest, SeriesReport
+from irl.records import BestOfNReport, Manifest, RecoveryReport, SeriesReport
 from irl.runs import list_runs, read_record
 from tests.explain import reports
 from tests.fakes import save_pair
@@ -135,6 +136,28 @@ def test_trainings_are_made_of_a_pair_and_leave_no_weights_behind(
     picked = read_record(root / names[4] / "best_of_n.json", BestOfNReport)
     assert [one.n for one in picked.points] == [1, 2, 4]
     assert picked.gold == str(pairs[0].pair / "gold")
+
+
+def test_recoveries_by_several_methods_leave_their_answers_out(
+    pairs: tuple[Example, ...], tmp_path: Path
+):
+    recoveries = Recoveries(
+        pairs[0].pair,
+        ("log-ratio", "bradley-terry"),
+        {
+            **{"sampling": {"responses_per_prompt": 4, "max_new_tokens": 8}},
+            **{"fitting": {"min_responses": 2}, "learning": {"epochs": 2, "seeds": [0, 1]}},
+        },
+    )
+    names = make_recoveries(tmp_path, recoveries)
+    assert names == ["silent-log-ratio", "silent-bradley-terry"]
+    for name in names:
+        report = read_record(tmp_path / name / "recovery.json", RecoveryReport)
+        assert report.by_seed is not None
+        assert [one.seed for one in report.by_seed] == [0, 1]
+        files = {file.name for file in (tmp_path / name).iterdir()}
+        assert files & ANSWERS == set()
+    assert {run.state for run in list_runs(tmp_path)} == {"finished"}
 
 
 def run_page() -> None:

@@ -10,12 +10,16 @@ import pytest
 from explain.terms import Said, changed_terms, paid_terms
 from irl.config import AuditSettings
 from irl.jobs.answers import Answers
+from irl.jobs.identifiability import contracted, identified
+from irl.jobs.known_truth import KnownTruth
 from irl.jobs.objectives import search
-from irl.jobs.recovery import fit_reward, write_recovered
+from irl.jobs.recovery import against_truth, fit_reward, write_recovered
 from irl.records import PromptCondition
+from irl.recovery.log_ratio import fit_terms
 from irl.rewards.terms import TermReward
 from irl.runs import open_run
 from irl.within import centred
+from tests.explain.reports import truth as truth_of
 from tests.prompted_world import FITTING, PromptedWorld, noise
 
 SETTINGS = AuditSettings(aligned="a", fitting=FITTING)
@@ -75,6 +79,31 @@ def test_a_conditional_objective_reaches_the_reward_the_tables_and_the_terms(tmp
         answers.texts, answers.aligned, answers.prompt, stored.terms, SETTINGS.fitting
     )
     assert not {*PAID} & {one.term for one in changed}
+
+
+@pytest.mark.slow
+def test_more_prompts_tell_more_of_the_planted_weights_as_far_as_they_were_learnt():
+    """Answers say nothing of who wrote them here, so the posterior is around 0 at every size."""
+    world = noise(2, n_prompts=160)
+    answers = answers_of(world.plus(3 * world.counts(*PAID).sum(1)))
+    fit = fit_terms(answers.texts, answers.returns, world.prompt, world.fold, FITTING, 0)
+    planted = truth_of(dict.fromkeys(PAID, 3.0))
+    known = KnownTruth(planted, 3 * world.counts(*PAID).sum(1), linear=True)
+    found = contracted(answers, fit, SETTINGS, known)
+    assert [one.prompts for one in found] == [0, 20, 40, 80, 160]
+    assert found[-1].trace == identified(answers, fit, SETTINGS).record.posterior_trace
+    planted_held = [one.truth_covered.value for one in found if one.truth_covered]
+    assert planted_held[-1] == 0
+    unknown = contracted(answers, fit, SETTINGS, None)
+    assert [one.covered for one in unknown] == [one.covered for one in found]
+    assert all(one.truth_covered is None for one in unknown)
+    assert against_truth(None, fit, answers, SETTINGS) == []
+    log_ratio, recovered = against_truth(known, fit, answers, SETTINGS)
+    for one in (log_ratio, recovered):
+        assert one.slope is not None
+        assert one.slope.value == pytest.approx(1, abs=0.1)
+    assert recovered.pearson is not None
+    assert recovered.pearson.value > 0.97
 
 
 @pytest.mark.slow

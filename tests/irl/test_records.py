@@ -14,7 +14,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "audit.schema.json"
 KEYS = {
     "": "schema run_id created versions settings pair verdict objectives terms changed fit "
     "accuracy aspects aspects_r2 aspect_residuals drift recovery identifiability contexts "
-    "explanations gate timings_seconds peak_memory_bytes",
+    "explanations contraction truth gate timings_seconds peak_memory_bytes",
     "Estimate": "value low high n",
     "Pair": "aligned reference trained_with",
     "Checkpoint": "source sha256 dtype n_parameters",
@@ -39,6 +39,9 @@ KEYS = {
     "Identifiability": "posterior_trace posterior_logdet null_directions method_distances",
     "NullDirection": "terms share",
     "MethodDistance": "a b distance",
+    "Contraction": "prompts parts weights trace trace_low trace_high log_det coin_trace covered "
+    "truth_covered",
+    "TruthAgreement": "scorer pearson spearman slope",
     "GateRow": "path on limit value passed",
 }
 "Section 6 of the design, record by record"

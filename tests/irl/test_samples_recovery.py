@@ -73,6 +73,13 @@ def test_the_planted_reward_is_recovered_from_samples(tmp_path: Path, method: st
     assert recovery.mean > 0.95
     assert recovery.sign_flip_share == 0
     assert (recovery.seeds, recovery.method) == (3, method)
+    each = found.report.by_seed
+    assert each is not None
+    accuracies = [one.heldout_accuracy.value for one in each if one.heldout_accuracy]
+    assert np.mean(accuracies) == pytest.approx(recovery.mean)
+    assert (min(accuracies), max(accuracies)) == pytest.approx((recovery.min, recovery.max))
+    assert sum(one.chosen for one in each) == 1
+    assert found.report.aligned is None
     assert recovery.status.startswith("fitted")
     assert ("effective sample size" in recovery.status) == (method == "max-entropy")
     assert [caveat.code for caveat in found.report.caveats] == ["samples-only"]
