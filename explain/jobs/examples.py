@@ -6,13 +6,13 @@ real text could repeat sentences that it learnt from.
 """
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from explain.jobs.audit import run_audit
+from explain.jobs.example_recoveries import Recoveries, make_recoveries
 from explain.jobs.example_trainings import (
     ALIGNED,
     ENSEMBLE,
@@ -101,16 +101,20 @@ TRAININGS: Final = Trainings(
 )
 
 
+RECOVERIES: Final = Recoveries(MODELS / "detox", settings=SETTINGS)
+
+
 def make_examples(
     root: Path = EXAMPLES,
     pairs: Sequence[Example] = PAIRS,
     trainings: Trainings | None = TRAININGS,
+    recoveries: Recoveries | None = RECOVERIES,
     *,
     progress: Progress = silent,
 ) -> Path:
     """Audit every pair afresh; the audits are replaced once all are there and small enough.
 
-    Then the trainings, in their places: they name each other.
+    Then the recoveries, and the trainings, in their places: they name each other.
 
     Raises:
         InputError: a pair is not there.
@@ -118,8 +122,10 @@ def make_examples(
     """
     settings = [pair.settings for pair in pairs]
     root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=root) as scratch:
-        made = [Path(scratch) / pair.name for pair in pairs]
+    # Always the same place: reports of a full audit name the folder in which they were made.
+    shutil.rmtree(scratch := root / ".making", ignore_errors=True)
+    try:
+        made = [scratch / pair.name for pair in pairs]
         for pair, asked, folder in zip(pairs, settings, made, strict=True):
             run = run_audit(asked, folder, progress=progress).run
             run.finish_without([*_PAGE, *_PARTS, *(() if pair.answers else _ANSWERS)])
@@ -127,9 +133,15 @@ def make_examples(
         for folder in made:
             shutil.rmtree(root / folder.name, ignore_errors=True)
             folder.rename(root / folder.name)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    names = [pair.name for pair in pairs]
+    if recoveries is not None:
+        names += make_recoveries(root, recoveries, progress=progress)
     if trainings is not None:
-        _check_size([root / name for name in make_trainings(root, trainings)])
-    write_text(root / "README.md", _readme(pairs, trainings))
+        names += make_trainings(root, trainings)
+    _check_size([root / name for name in names])
+    write_text(root / "README.md", _readme(pairs, trainings, recoveries))
     return root
 
 
@@ -139,7 +151,9 @@ def _check_size(runs: Sequence[Path]) -> None:
         raise RunError(f"The examples take {size:,} bytes; at most {MAX_BYTES:,} are tracked.")
 
 
-def _readme(pairs: Sequence[Example], trainings: Trainings | None) -> str:
+def _readme(
+    pairs: Sequence[Example], trainings: Trainings | None, recoveries: Recoveries | None
+) -> str:
     rows = "".join(
         f"| {pair.name} | {pair.about} | {'yes' if pair.answers else 'no'} |\n" for pair in pairs
     )
@@ -153,9 +167,20 @@ of each policy to each; every setting is in `config.yaml`.
 | run | pair | answers kept |
 |---|---|---|
 {rows}
-{_trainings(trainings)}
-Left out: report.html, which `irl runs export {EXAMPLES}/RUN page.html` writes again; and the
-answers of the pair on real text, which could repeat sentences that it learnt from.
+{_recoveries(recoveries)}{_trainings(trainings)}
+Left out: pages, of which `irl runs export {EXAMPLES}/RUN page.html` writes that of an audit again;
+tables that reports sum up; and the answers of the pair on real text, which could repeat sentences
+that it learnt from.
+"""
+
+
+def _recoveries(recoveries: Recoveries | None) -> str:
+    if recoveries is None:
+        return ""
+    named = ", ".join(recoveries.names)
+    return f"""
+Recoveries of {recoveries.pair.name} by several methods, five seeds each, without their answers:
+{named}.
 """
 
 

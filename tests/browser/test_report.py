@@ -3,52 +3,57 @@
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
 
 from explain.report import render
-from tests.browser.driver import Browser, browser
+from tests.browser.chromium import browser, fits
 from tests.explain.test_report import HOSTILE, report, shown_pair
 
-DRAWN = "return document.querySelectorAll('.figure .main-svg').length > 1"
-VISIBLE = """
-return [...document.querySelectorAll(".shading")].map(part => part.offsetHeight > 0);
-"""
-SWITCH = """
-const label = document.querySelector("label[for=shading-value_gained]");
-label.scrollIntoView({block: "center"});
-const box = label.getBoundingClientRect();
-return [box.left + 5, box.top + 5];
-"""
 INJECT = """
 const script = document.createElement("script");
 script.textContent = "window.ran = true";
 document.body.append(script);
-return window.ran === undefined;
+window.ran === undefined;
 """
 
 
-def fits(page: Browser) -> bool:
-    return bool(page.script("return document.documentElement.scrollWidth <= innerWidth"))
+def expect_drawn(page: Page) -> None:
+    """Every figure is there, and more than one drawing."""
+    expect(page.locator(".figure .main-svg").nth(1)).to_be_attached()
+    undrawn = page.locator(".figure").filter(has_not=page.locator(".main-svg"))
+    expect(undrawn).to_have_count(0)
+
+
+def assert_blocks_scripts(page: Page) -> None:
+    """The page's own policy keeps a script out that somebody puts into it."""
+    with page.expect_console_message() as told:
+        assert page.evaluate(INJECT)
+    assert told.value.type == "error"
+    assert "script-src" in told.value.text
 
 
 @pytest.mark.browser
-def test_the_page_draws_its_figures_switches_and_prints_under_its_own_policy(tmp_path: Path):
+def test_the_page_draws_its_figures_switches_and_prints_under_its_own_policy(
+    chromium: Browser, tmp_path: Path
+):
     file = tmp_path / "report.html"
     file.write_text(render(report(HOSTILE), shown_pair(HOSTILE)), encoding="utf-8")
-    with browser(tmp_path / "profile") as page:
-        page.requested()  # what the browser's first, empty page asks for
-        page.open(file.as_uri())
-        page.wait_for(lambda page: page.script(DRAWN))
-        page.screenshot(tmp_path / "report.png")
+    with browser(chromium) as (page, seen):
+        page.goto(file.as_uri())
+        expect_drawn(page)
+        page.screenshot(path=tmp_path / "report.png")
         assert fits(page)
-        assert page.script(VISIBLE) == [True, False]
-        page.click(*page.script(SWITCH))
-        assert page.script(VISIBLE) == [False, True]
-        assert page.printed().startswith(b"%PDF")
-        page.open(file.as_uri(), width=420)
-        page.wait_for(lambda page: page.script(DRAWN))
+        paid_for, value_gained = page.locator(".shading").all()
+        expect(paid_for).to_be_visible()
+        expect(value_gained).to_be_hidden()
+        page.locator("label", has_text="value gained").click()
+        expect(paid_for).to_be_hidden()
+        expect(value_gained).to_be_visible()
+        assert page.pdf(format="A4", print_background=True).startswith(b"%PDF")
+        page.set_viewport_size({"width": 420, "height": 900})
+        page.goto(file.as_uri())
+        expect_drawn(page)
         assert fits(page)
-        assert page.errors() == []
-        asked = [url for url in page.requested() if not url.startswith(("chrome:", "data:"))]
-        assert set(asked) == {file.as_uri()}
-        assert page.script(INJECT)
-        assert "script-src" in page.errors()[0]
+        assert seen.errors() == []
+        assert set(seen.requested()) == {file.as_uri()}
+        assert_blocks_scripts(page)

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from explain.series_page import render_series
 from irl.records import Checkpoint, Estimate, SeriesCheckpoint, SeriesReport, SeriesRow
-from tests.browser.driver import browser
-from tests.browser.test_report import DRAWN, INJECT, fits
+from tests.browser.chromium import browser, fits
+from tests.browser.test_report import assert_blocks_scripts, expect_drawn
 from tests.explain.test_report import HOSTILE
 
 TERMS = (HOSTILE, "fool", "you are", "oaf")
@@ -55,19 +56,19 @@ def hostile_series() -> SeriesReport:
 
 
 @pytest.mark.browser
-def test_the_page_of_a_series_draws_and_prints_under_its_own_policy(tmp_path: Path):
+def test_the_page_of_a_series_draws_and_prints_under_its_own_policy(
+    chromium: Browser, tmp_path: Path
+):
     file = tmp_path / "series.html"
     file.write_text(render_series(hostile_series()), encoding="utf-8")
-    with browser(tmp_path / "profile") as page:
-        page.requested()  # what the browser's first, empty page asks for
+    with browser(chromium) as (page, seen):
         for width in (1280, 420):
-            page.open(file.as_uri(), width=width)
-            page.wait_for(lambda page: page.script(DRAWN))
-            page.screenshot(tmp_path / f"series-{width}.png")
+            page.set_viewport_size({"width": width, "height": 900})
+            page.goto(file.as_uri())
+            expect_drawn(page)
+            page.screenshot(path=tmp_path / f"series-{width}.png")
             assert fits(page)
-        assert page.printed().startswith(b"%PDF")
-        assert page.errors() == []
-        asked = [url for url in page.requested() if not url.startswith(("chrome:", "data:"))]
-        assert set(asked) == {file.as_uri()}
-        assert page.script(INJECT)
-        assert "script-src" in page.errors()[0]
+        assert page.pdf(format="A4", print_background=True).startswith(b"%PDF")
+        assert seen.errors() == []
+        assert set(seen.requested()) == {file.as_uri()}
+        assert_blocks_scripts(page)

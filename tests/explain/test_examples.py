@@ -60,7 +60,7 @@ def made(pairs: tuple[Example, ...], tmp_path_factory: pytest.TempPathFactory) -
     root = tmp_path_factory.mktemp("artifacts") / "examples"
     (root / "silent").mkdir(parents=True)
     (root / "silent" / "config.yaml").write_text("of an older making", encoding="utf-8")
-    return make_examples(root, pairs, None)
+    return make_examples(root, pairs, None, None)
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_too_large_examples_are_refused_and_the_old_ones_stay(
     (tmp_path / "silent" / "old").touch()
     monkeypatch.setattr(examples, "MAX_BYTES", 1000)
     with pytest.raises(RunError, match="at most 1,000"):
-        make_examples(tmp_path, pairs[:1], None)
+        make_examples(tmp_path, pairs[:1], None, None)
     assert [path.name for path in tmp_path.rglob("*")] == ["silent", "old"]
 
 
@@ -191,7 +191,7 @@ def test_a_pair_that_is_not_there_is_refused_before_any_work(
 ):
     absent = Example(tmp_path / "absent", "nothing", "rloo")
     with pytest.raises(InputError, match=r"absent .* `irl organisms build`"):
-        make_examples(tmp_path / "examples", [*pairs, absent], None)
+        make_examples(tmp_path / "examples", [*pairs, absent], None, None)
     assert not (tmp_path / "examples").exists()
 
 
