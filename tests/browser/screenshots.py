@@ -26,7 +26,7 @@ from tests.browser.chromium import (
     settle,
     started,
 )
-from tests.browser.served import click_first_row, dashboard, links
+from tests.browser.served import MARK_PIXELS, click_first_row, dashboard, links
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 PICTURES: Final = {
@@ -37,7 +37,6 @@ PICTURES: Final = {
 }
 MORE: Final = {"compare": "&with=real-detox&with=detox"}
 "What is chosen beside the run, where a page shows little without it"
-MARK_PIXELS: Final = 15
 STILL_MILLISECONDS: Final = 500
 TRIES: Final = 20
 

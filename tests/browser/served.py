@@ -23,6 +23,8 @@ PROBES = "/_stcore/"
 "Where Streamlit's own page looks for its server first, under the page's address"
 ROW_PIXELS = 35
 "Height of a row of st.dataframe, and of its header"
+MARK_PIXELS = 15
+"Where the box is that marks a row, from the left edge"
 ADDRESSES = "all => all.map(one => one.href?.baseVal ?? one.href ?? one.src).join(' ')"
 
 

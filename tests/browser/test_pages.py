@@ -8,14 +8,12 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from dashboard.loading import EXAMPLES
 from tests.browser.chromium import browser, settle
-from tests.browser.served import click_first_row, console, dashboard, elsewhere, walk
+from tests.browser.served import MARK_PIXELS, click_first_row, console, dashboard, elsewhere, walk
 
 pytestmark = pytest.mark.browser
 BACKGROUNDS = "all => all.map(one => [one.textContent, one.style.background])"
 TALLER = 1800
 "Pixels; shows the table of responses and the one that is read below it"
-MARK_PIXELS = 15
-"Where the box that marks a row is"
 
 
 @pytest.fixture(scope="module")
