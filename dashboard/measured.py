@@ -22,11 +22,11 @@ CELLS: Final = 48
 "Along either axis of true reward and score"
 LENGTH_EDGES: Final = (-10, -3, 4, 11)
 LENGTH_BINS: Final = (
-    "11 or more fewer",
+    "at least 11 fewer",
     "4 to 10 fewer",
     "3 fewer to 3 more",
     "4 to 10 more",
-    "11 or more",
+    "at least 11 more",
 )
 "Of the difference in tokens between two answers"
 

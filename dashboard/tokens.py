@@ -50,9 +50,15 @@ function legend(data) {
   return row;
 }
 
+// White space before a word is not coloured: words stay apart.
+function parted(shown) {
+  const word = shown.trimStart();
+  return word ? [shown.slice(0, shown.length - word.length), word] : ["", shown];
+}
+
 function token(data, at) {
   const [shown, special, background, hover] = data.tokens[at];
-  const element = made("span", special ? "chip" : "", shown);
+  const element = made("span", special ? "chip" : "", parted(shown)[1]);
   element.style.background = background;
   element.dataset.at = at;
   element.tabIndex = at === (data.marked ?? 0) ? 0 : -1;
@@ -81,7 +87,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (block.dataset.built) return;
     const [start, end] = ends(Number(block.dataset.block));
     const tokens = [];
-    for (let at = start; at < end; at += 1) tokens.push(token(data, at));
+    for (let at = start; at < end; at += 1) {
+      tokens.push(parted(data.tokens[at][0])[0], token(data, at));
+    }
     block.replaceChildren(...tokens);
     block.dataset.built = "yes";
   }
@@ -90,7 +98,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       if (isIntersecting) build(target);
       else if (!target.matches(":focus-within")) plain(target);
     }
-  }, { rootMargin: NEAR });
+  }, { rootMargin: NEAR, scrollMargin: NEAR });
   for (let at = 0; at * BLOCK < data.tokens.length; at += 1) {
     const block = document.createElement("span");
     block.dataset.block = at;
@@ -137,9 +145,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
     else return;
     event.preventDefault();
   };
+  const inside = parentElement.activeElement ?? document.activeElement;
+  const focused = inside?.dataset?.at !== undefined && parentElement.contains(inside);
   for (const old of parentElement.querySelectorAll(".legend, .tokens, .about")) old.remove();
   if (data.gradient) parentElement.append(legend(data));
   parentElement.append(text, about);
+  if (focused && data.marked !== null) {
+    build(text.children[Math.floor(data.marked / BLOCK)]);
+    text.querySelector(`[data-at="${data.marked}"]`)?.focus({ preventScroll: true });
+    hush();
+  }
   return () => watch.disconnect();
 }
 """

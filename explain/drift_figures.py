@@ -171,7 +171,7 @@ def map_of_prompts(points: Sequence[PromptPoint]) -> go.Figure:
         "cmax": full,
         "colorscale": [(0.0, CHARGED), (0.5, NEUTRAL), (1.0, PAID)],
         "line": {"width": 0.5, "color": QUIET},
-        "colorbar": {"title": {"text": "nats per answer", "side": "right"}, "thickness": 12},
+        "colorbar": {"title": {"text": "nats", "side": "top"}, "thickness": 12},
     }
     about = [
         [point.response_id, safe_label(point.prompt, PROMPT_CHARACTERS), point.answers]

@@ -65,4 +65,5 @@ def _tf_idf(prompts: Sequence[str]) -> Array:
             if word in column:
                 found[row, column[word]] = times * math.log(len(prompts) / holding[word])
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.divide(found, lengths, out=np.zeros_like(found), where=lengths > 0)
+    scaled: Array = np.divide(found, lengths, out=np.zeros_like(found), where=lengths > 0)
+    return scaled

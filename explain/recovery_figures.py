@@ -220,7 +220,7 @@ def _coverage(
 
 
 def _label(row: MethodRow) -> str:
-    return f"{safe_label(row.method)}<br><sub>{safe_label(row.run, LABEL_CHARACTERS)}</sub>"
+    return f"{safe_label(row.method)}, {safe_label(row.run, LABEL_CHARACTERS)}"
 
 
 def _method_hover(row: MethodRow, value: Estimate) -> str:

@@ -51,7 +51,7 @@ _GAINS: Final = (
     _Line("gold", CHARGED, "dot", "diamond", lambda one: one.gold),
 )
 _KL: Final = _Line("KL", PAID, "solid", "circle", lambda one: one.kl_nats)
-_LENGTH: Final = _Line("tokens", PAID, "solid", "circle", lambda one: one.length_tokens)
+_LENGTH: Final = _Line("tokens", QUIET, "longdash", "triangle-up", lambda one: one.length_tokens)
 _ENTROPY: Final = _Line("entropy", CHARGED, "dot", "diamond", lambda one: one.entropy_nats)
 
 

@@ -105,6 +105,7 @@ def _figures(run: loading.Run, report: AuditReport) -> None:
             "modeBarButtons": [["toImage"]],
             "toImageButtonOptions": button,
         }
+        st.text(about)
         st.plotly_chart(build(), config=config, alt=about, key=f"export {name}")
 
 

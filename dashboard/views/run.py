@@ -28,7 +28,9 @@ def render() -> None:
         return
     selection = Selection.from_query(st.query_params)
     examples = {name for name, run in found.items() if run.example}
-    name = choose_run(list(found), examples, selection)
+    # Audits first: what is shown where nothing was chosen is one, if there is one.
+    names = sorted(found, key=lambda name: found[name].report is None)
+    name = choose_run(names, examples, selection)
     if name is None:
         return
     run = found[name]

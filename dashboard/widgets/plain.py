@@ -75,7 +75,7 @@ def sentences(title: str, caveats: Sequence[Caveat]) -> None:
         return
     st.subheader(title)
     for caveat in caveats:
-        st.text(f"• {caveat.text}")
+        st.text(f"• {caveat.text.replace('`', '')}")
 
 
 def told(value: Estimate | None, digits: int = 3) -> str | None:

@@ -73,6 +73,8 @@ def ask(run: Path) -> TypedQuestion | None:
     except RunError as error:
         st.text(str(error))
         begin = Begin()
+    if begin.response_id is None:
+        st.caption("This run has kept no answers to begin with; type a prompt and answers.")
     beside = f"{run.name}, {begin.response_id}"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         count = _count()

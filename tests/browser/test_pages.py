@@ -95,6 +95,7 @@ def test_a_click_on_a_token_drills_down_and_the_keyboard_goes_on(chromium: Brows
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
         expect(marked).to_have_text(",")
+        expect(marked).to_be_focused()
         page.go_back()
         expect(marked).to_have_text(" buffoon")
         assert elsewhere(seen, address) == []
