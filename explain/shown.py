@@ -10,12 +10,14 @@ from explain.probes.told import probe_summary
 from explain.segment_words import segments_summary
 from explain.summary import attribution_summary, series_summary, summary, tokens_summary
 from irl.errors import RunError
+from irl.evaluation.prompt_words import prompts_summary
 from irl.records import (
     AttributionReport,
     AuditReport,
     ConceptsReport,
     OneTokenReport,
     ProbesReport,
+    PromptsReport,
     Record,
     SegmentsReport,
     SeriesReport,
@@ -41,6 +43,7 @@ _TOLD: Final[Mapping[str, _Told[Any]]] = {
     "concepts": _Told("concepts.json", ConceptsReport, concepts_summary),
     "drift": _Told("series.json", SeriesReport, series_summary),
     "probe": _Told("probes.json", ProbesReport, probe_summary),
+    "prompts": _Told("prompts.json", PromptsReport, prompts_summary),
     "segments": _Told("segments.json", SegmentsReport, segments_summary),
     "tokens": _Told("one_token.json", OneTokenReport, tokens_summary),
 }

@@ -12,8 +12,17 @@ _LAZY = {
     "fit_ensemble": "irl.jobs.ensemble",
     "align": "irl.jobs.align",
     "best_of_n_curves": "irl.jobs.best_of_n",
+    "choose_prompts": "irl.jobs.prompts",
 }
-__all__ = ["align", "best_of_n_curves", "fit_ensemble", "load_pair", "recover", "score"]
+__all__ = [
+    "align",
+    "best_of_n_curves",
+    "choose_prompts",
+    "fit_ensemble",
+    "load_pair",
+    "recover",
+    "score",
+]
 
 
 def __getattr__(name: str) -> Any:

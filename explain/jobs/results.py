@@ -6,7 +6,8 @@ organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), the 
 posteriors, the `readability` of log-ratios, `probes`, `ensembles`, `over-optimisation`, the
 `round-trip` of recovered rewards, the `distillation` of an advantage into a student, rewards that
 others `published`, the `replication` of their experiment, the `localisation` of what pays by maps
-of words, or the `gaps` of gradient attributions. Every row of docs/results/NAME.json is one
+of words, the `gaps` of gradient attributions, or the
+choice of `prompts`. Every row of docs/results/NAME.json is one
 measurement.
 """
 
@@ -36,6 +37,7 @@ from explain.jobs.over_optimisation_results import (
 )
 from explain.jobs.pair_results import PairRecipe, pair_rows
 from explain.jobs.probes_results import ProbesRecipe, probes_rows
+from explain.jobs.prompts_results import PromptsRecipe, prompts_rows
 from explain.jobs.published_results import PublishedRecipe, published_rows
 from explain.jobs.readability_results import ReadabilityRecipe, readability_rows
 from explain.jobs.replication_results import ReplicationRecipe, replication_rows
@@ -69,6 +71,7 @@ Recipe = (
     | OverOptimisationRecipe
     | RoundTripRecipe
     | DistillationRecipe
+    | PromptsRecipe
 )
 _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = MappingProxyType(
     {
@@ -90,6 +93,7 @@ _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = Mappi
         OverOptimisationRecipe: over_optimisation_rows,
         RoundTripRecipe: round_trip_rows,
         DistillationRecipe: distillation_rows,
+        PromptsRecipe: prompts_rows,
     }
 )
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])

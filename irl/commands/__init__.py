@@ -8,8 +8,9 @@ from irl.commands.best_of_n import best_of_n
 from irl.commands.ensemble import ensemble
 from irl.commands.exports import export, serve
 from irl.commands.judge import judge
+from irl.commands.prompts import prompts
 from irl.commands.rewardbench import rewardbench
 
 COMMANDS: Final[tuple[Callable[..., None], ...]] = (
-    *(align, best_of_n, ensemble, export, judge, rewardbench, serve),
+    *(align, best_of_n, ensemble, export, judge, prompts, rewardbench, serve),
 )

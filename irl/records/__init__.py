@@ -54,6 +54,13 @@ from irl.records.probes import (
     TriggerSearch,
     TwoByTwoFinding,
 )
+from irl.records.prompts import (
+    ChoiceFigures,
+    OutcomeFigures,
+    PromptsReport,
+    PromptSummary,
+    RedTeamPair,
+)
 from irl.records.recovery import RecoveryReport, SeedFit, WordsVerdict
 from irl.records.results import ResultRow, ResultTable
 from irl.records.reward_bench import BenchSubset, RewardBenchReport, TiesScore
@@ -81,6 +88,7 @@ __all__ = [
     "ChangedTerm",
     "Check",
     "Checkpoint",
+    "ChoiceFigures",
     "ConceptLimits",
     "ConceptScore",
     "ConceptsReport",
@@ -108,6 +116,7 @@ __all__ = [
     "Objective",
     "OneTokenAnswer",
     "OneTokenReport",
+    "OutcomeFigures",
     "Pair",
     "PairFigures",
     "PathPoint",
@@ -117,10 +126,13 @@ __all__ = [
     "ProbesReport",
     "PromptCondition",
     "PromptKL",
+    "PromptSummary",
+    "PromptsReport",
     "RankAgreement",
     "Record",
     "Recovery",
     "RecoveryReport",
+    "RedTeamPair",
     "ReliabilityBin",
     "ResultRow",
     "ResultTable",

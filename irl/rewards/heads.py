@@ -126,7 +126,7 @@ def linear(members: int, features: int, generator: torch.Generator) -> Layers:
     return Layers(members, (features, 1), generator)
 
 
-def mlp(*widths: int) -> Form:
+def mlp(*widths: int) -> "Callable[[int, int, torch.Generator], Layers]":
     """Hidden layers of these widths; one of 128 if none is named."""
     hidden = widths or (128,)
 
