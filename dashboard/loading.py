@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -25,16 +25,27 @@ KINDS: Final = {
     "extrapolation.json": "a report of irl extrapolate",
     "ensemble.json": "a report of irl ensemble",
     "best_of_n.json": "a report of irl best-of-n",
+    "trust.json": "a report of irl trust",
+    "prompts.json": "a report of irl prompts",
     "series.json": "a report of irl drift",
     "recovery.json": "a report of irl recover",
 }
 "What a file of a run should be"
 TRAINING: Final = ("align", "extrapolate", "ensemble", "best-of-n")
 "Commands whose runs the page about training shows"
+TRUST: Final = ("trust", "prompts")
+"Commands whose runs the page about trust shows"
 SERIES: Final = "drift"
 "The command whose runs the page about drift shows beside audits"
 RECOVERY: Final = "recover"
 "The command whose runs the page about accuracy shows beside audits"
+PAGE_OF: Final[Mapping[str | None, str]] = {
+    **dict.fromkeys(TRAINING, "Ensembles and RLHF"),
+    **dict.fromkeys(TRUST, "Trust"),
+    SERIES: "Policy drift",
+    RECOVERY: "Reward accuracy",
+}
+"Titles of the pages that show runs of other commands than audit"
 Kind = TypeVar("Kind", bound=Record)
 Model = TypeVar("Model", bound=BaseModel)
 State = Literal["finished", "unfinished", "broken"]
@@ -162,12 +173,9 @@ def _run(listed: ListedRun) -> Run:
                 state, problem = "broken", read
             else:
                 report = read
-        case _ if listed.command in TRAINING:
-            problem = f"A run of irl {listed.command}: the page Ensembles and RLHF shows it."
-        case _ if listed.command == SERIES:
-            problem = "A run of irl drift: the page Policy drift shows it."
-        case _ if listed.command == RECOVERY:
-            problem = "A run of irl recover: the page Reward accuracy shows it."
+        case _ if listed.command in PAGE_OF:
+            page = PAGE_OF[listed.command]
+            problem = f"A run of irl {listed.command}: the page {page} shows it."
         case _:
             problem = (
                 f"A run of irl {listed.command} has no audit report; only its responses are shown."

@@ -29,6 +29,8 @@ class Selection:
     "of the responses that are listed"
     page: str | None = None
     "of them, from 1"
+    category: str | None = None
+    "of responses, by why they need a person"
     shape: str | None = None
     "of a figure"
     part: str | None = None

@@ -11,6 +11,7 @@ from explain.segment_words import segments_summary
 from explain.summary import attribution_summary, series_summary, summary, tokens_summary
 from irl.errors import RunError
 from irl.evaluation.prompt_words import prompts_summary
+from irl.evaluation.trust_words import trust_summary
 from irl.records import (
     AttributionReport,
     AuditReport,
@@ -21,6 +22,7 @@ from irl.records import (
     Record,
     SegmentsReport,
     SeriesReport,
+    TrustReport,
 )
 from irl.runs import read_record, read_run
 
@@ -46,6 +48,7 @@ _TOLD: Final[Mapping[str, _Told[Any]]] = {
     "prompts": _Told("prompts.json", PromptsReport, prompts_summary),
     "segments": _Told("segments.json", SegmentsReport, segments_summary),
     "tokens": _Told("one_token.json", OneTokenReport, tokens_summary),
+    "trust": _Told("trust.json", TrustReport, trust_summary),
 }
 "By the command of the run"
 

@@ -13,6 +13,7 @@ _LAZY = {
     "align": "irl.jobs.align",
     "best_of_n_curves": "irl.jobs.best_of_n",
     "choose_prompts": "irl.jobs.prompts",
+    "trust": "irl.jobs.trust",
 }
 __all__ = [
     "align",
@@ -22,6 +23,7 @@ __all__ = [
     "load_pair",
     "recover",
     "score",
+    "trust",
 ]
 
 

@@ -145,7 +145,7 @@ def open_run(
     Raises:
         RunError: the folder cannot be written, or holds something else.
     """
-    run_id = f"{command}-{_digest({'settings': settings, 'inputs': dict(inputs)})[:10]}"
+    run_id = run_id_of(command, settings, inputs)
     path = RUNS / run_id if out is None else out
     try:
         _make_room(path, run_id, fresh=fresh)
@@ -163,6 +163,11 @@ def open_run(
     if not run.finished:
         run.log("opened", run_id=run_id)
     return run
+
+
+def run_id_of(command: str, settings: dict[str, Any], inputs: Mapping[str, str]) -> str:
+    """The name of a run: its job, and a hash of its settings and of what it reads."""
+    return f"{command}-{_digest({'settings': settings, 'inputs': dict(inputs)})[:10]}"
 
 
 def list_runs(root: Path = RUNS) -> list[ListedRun]:

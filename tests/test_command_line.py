@@ -276,7 +276,7 @@ def test_the_tables_have_the_columns_of_the_contract_and_agree(audited: Audited)
     assert responses.column_names == [
         *("response_id", "prompt_id", "prompt", "response", "source", "n_tokens"),
         *("aligned_nats", "reference_nats", "log_ratio_nats"),
-        *("reward_nats", "reward_low_nats", "reward_high_nats", "fold"),
+        *("reward_nats", "reward_low_nats", "reward_high_nats", "fold", "prompt_type", "true_nats"),
     ]
     assert tokens.column_names == [
         *("response_id", "token_ids", "tokens", "aligned_nats", "reference_nats"),
@@ -638,6 +638,9 @@ def test_recover_stores_a_reward_and_its_figures(inputs: Inputs, tmp_path: Path)
     report = RecoveryReport.model_validate_json((tmp_path / "run" / "recovery.json").read_bytes())
     assert report.run_id.startswith("recover-")
     assert len(report.accuracy) == 2
+    assert report.aligned is not None
+    assert report.aligned.source == str(inputs.aligned)
+    assert (report.by_seed, report.truth) == (None, [])
     again = irl("recover", *arguments, "--json")
     assert RecoveryReport.model_validate_json(again.out) == report
     assert "finished" in again.err
@@ -681,6 +684,11 @@ def test_recover_fits_a_pair_by_any_method(inputs: Inputs, tmp_path: Path):
     report = RecoveryReport.model_validate_json((tmp_path / "run" / "recovery.json").read_bytes())
     assert report.recovery is not None
     assert (report.recovery.method, report.recovery.seeds) == ("max-entropy", 5)
+    assert report.by_seed is not None
+    assert [one.seed for one in report.by_seed] == [0, 1, 2, 3, 4]
+    (chosen,) = [one for one in report.by_seed if one.chosen]
+    assert chosen.heldout_accuracy == report.recovery.heldout_accuracy
+    assert chosen.spearman_with_log_ratio == report.fit.spearman_with_log_ratio
     assert {row.scorer for row in report.accuracy} == {"log_ratio", "recovered"}
     assert report.fit.r2 is not None
     table = pq.read_table(tmp_path / "run" / "responses.parquet")

@@ -12,7 +12,7 @@ import torch
 from irl.records import BestOfNReport
 from irl.rewards.ensemble import Ensemble
 from irl.rewards.terms import TermReward
-from tests.test_command_line import Done, assert_refused, irl, started
+from tests.test_command_line import ROOT, Done, assert_refused, irl, started
 
 LEARNING = ("--set", "learning.epochs=30", "--set", "learning.learning_rate=0.02")
 FLAGS = ("--form", "linear", "--members", 3, *LEARNING)
@@ -221,3 +221,14 @@ def test_a_reward_picks_among_answers_and_gold_says_what_that_was_worth(
     assert_refused(irl(*asked, "--out", tmp_path / "picked"), "another run")
     assert_refused(irl("best-of-n", fitted.run, "--answers", fitted.preferences), "response")
     assert_refused(irl(*asked, "--n", 0), "at least 1")
+
+
+@pytest.mark.slow
+def test_trust_says_what_it_needs(fitted: Fitted, tmp_path: Path):
+    """Its ensemble reads words, so that nothing names the policy that wrote the pairs."""
+    asked = ("trust", "--reward", fitted.run, "--out", tmp_path / "run")
+    assert_refused(irl(*asked), "give --responses, or --policy")
+    policy = ("--policy", ROOT / "artifacts" / "models" / "world" / "llama")
+    assert_refused(irl(*asked, *policy), "give --reference")
+    assert_refused(irl("trust", *policy), "give --reward")
+    assert_refused(irl("trust", "--reward", "nowhere", *policy), "nowhere")

@@ -22,6 +22,7 @@ from explain.jobs.example_trainings import (
     Trainings,
     make_trainings,
 )
+from explain.jobs.example_trust import PROMPTS, TRUST, make_trust
 from irl.config import AuditSettings, TrainedWith
 from irl.engine.shards import Progress, silent
 from irl.errors import InputError, RunError
@@ -140,6 +141,7 @@ def make_examples(
         names += make_recoveries(root, recoveries, progress=progress)
     if trainings is not None:
         names += make_trainings(root, trainings)
+        names += make_trust(root, ENSEMBLE, trainings.pair)
     _check_size([root / name for name in names])
     write_text(root / "README.md", _readme(pairs, trainings, recoveries))
     return root
@@ -194,5 +196,7 @@ def _trainings(trainings: Trainings | None) -> str:
 | {ALIGNED} | its reference, aligned with one of them at a low price of KL; without its weights |
 | {SERIES} | the checkpoints of that training, one after the other |
 | {PATH} | the path from the reference of {trainings.pair.name} through the aligned policy |
+| {TRUST} | may the ensemble be believed on {trainings.pair.name}? |
+| {PROMPTS} | prompts for queries, from a log whose chances are known |
 | {PICKED} | the ensemble picks among up to 64 answers of the reference; gold judges |
 """

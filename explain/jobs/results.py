@@ -6,8 +6,8 @@ organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), the 
 posteriors, the `readability` of log-ratios, `probes`, `ensembles`, `over-optimisation`, the
 `round-trip` of recovered rewards, the `distillation` of an advantage into a student, rewards that
 others `published`, the `replication` of their experiment, the `localisation` of what pays by maps
-of words, the `gaps` of gradient attributions, or the
-choice of `prompts`. Every row of docs/results/NAME.json is one
+of words, the `gaps` of gradient attributions, forecasts of a reward's error (`trust`), or the
+detectors of the `triage`, or the choice of `prompts`. Every row of docs/results/NAME.json is one
 measurement.
 """
 
@@ -44,6 +44,8 @@ from explain.jobs.replication_results import ReplicationRecipe, replication_rows
 from explain.jobs.result_rows import Making
 from explain.jobs.round_trip_results import RoundTripRecipe, round_trip_rows
 from explain.jobs.testbed_results import ExactRecipe, rows_of_testbed
+from explain.jobs.triage_results import TriageRecipe, triage_rows
+from explain.jobs.trust_results import TrustRecipe, trust_rows
 from explain.results_page import render_table
 from irl.engine.shards import Progress, silent
 from irl.errors import InputError
@@ -72,6 +74,8 @@ Recipe = (
     | RoundTripRecipe
     | DistillationRecipe
     | PromptsRecipe
+    | TrustRecipe
+    | TriageRecipe
 )
 _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = MappingProxyType(
     {
@@ -94,6 +98,8 @@ _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = Mappi
         RoundTripRecipe: round_trip_rows,
         DistillationRecipe: distillation_rows,
         PromptsRecipe: prompts_rows,
+        TrustRecipe: trust_rows,
+        TriageRecipe: triage_rows,
     }
 )
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])

@@ -10,7 +10,8 @@ from irl.commands.exports import export, serve
 from irl.commands.judge import judge
 from irl.commands.prompts import prompts
 from irl.commands.rewardbench import rewardbench
+from irl.commands.trust import trust
 
 COMMANDS: Final[tuple[Callable[..., None], ...]] = (
-    *(align, best_of_n, ensemble, export, judge, prompts, rewardbench, serve),
+    *(align, best_of_n, ensemble, export, judge, prompts, rewardbench, serve, trust),
 )

@@ -79,14 +79,14 @@ def label_odds(margins: Array, cluster: Codes) -> Array | None:
         inside = cluster % FOLDS == fold
         if inside.all():
             return None
-        scale = _scale(margins[~inside])
+        scale = likely_scale(margins[~inside])
         if not scale > _NO_ODDS:
             return None
         odds[inside] = scale * margins[inside]
     return odds
 
 
-def _scale(margins: Array) -> float:
+def likely_scale(margins: Array) -> float:
     """argmax_a >= 0 of sum log sigmoid(a m), by bisection of its decreasing derivative.
 
     Where every margin is right the likelihood rises for ever; odds are then as sure as they get.

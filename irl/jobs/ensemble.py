@@ -59,7 +59,9 @@ class EnsembleRun:
 
 
 @dataclass(frozen=True)
-class _Read:
+class ReadPairs:
+    """Preferences as pairs, what was refused, and the hash of their source."""
+
     pairs: Pairs
     refused: tuple[RefusedRow, ...]
     sha256: str
@@ -87,14 +89,14 @@ def fit_ensemble(
     """
     quiet_libraries()
     settings = settings or EnsembleSettings.checked(given)
-    read, folder = _read(settings), None if out is None else Path(out)
-    inputs = {"preferences": read.sha256, **_base(settings)}
+    read, folder = read_pairs(settings), None if out is None else Path(out)
+    inputs = {"preferences": read.sha256, **base_sha256(settings)}
     run = open_run("ensemble", settings.model_dump(mode="json"), inputs, folder, fresh=fresh)
     if run.finished:
         kept = read_record(run.path / "ensemble.json", EnsembleReport)
         return EnsembleRun(run, kept, was_finished=True)
     log_refused(run, str(settings.preferences), read.refused)
-    held_out = _held_out(read.pairs.cluster, settings)
+    held_out = held_out_of(read.pairs.cluster, settings)
     reward, left_out = fit_members(read.pairs, ~held_out, settings)
     training, judged = read.pairs.at(~held_out), read.pairs.at(held_out)
     ensemble = standardised(reward, training, settings)
@@ -178,22 +180,29 @@ def _features(
     return reader, (raw - reader.centre) / reader.scale, usable
 
 
-def _base(settings: EnsembleSettings) -> dict[str, str]:
+def base_sha256(settings: EnsembleSettings) -> dict[str, str]:
+    """The hash of the base, where there is one; one of the inputs that name a run."""
     if settings.base is None:
         return {}
     return {"base": files_sha256(locate(settings.base).folder)}
 
 
-def _read(settings: EnsembleSettings) -> _Read:
+def read_pairs(settings: EnsembleSettings) -> ReadPairs:
+    """The pairs that the settings name.
+
+    Raises:
+        InputError: they cannot be read, or state no preference.
+        RunError: there is no such run.
+    """
     if settings.preferences is not None:
         table = read_preferences(settings.preferences)
-        return _Read(pairs_of(table.rows, settings.seed), table.refused, table.sha256)
+        return ReadPairs(pairs_of(table.rows, settings.seed), table.refused, table.sha256)
     file = find_run(str(settings.run)) / "responses.parquet"
     if not file.is_file():
         raise InputError(
             f"The run {settings.run} has no responses; give one of irl audit or irl recover."
         )
-    return _Read(pairs_of(rewarded(file), settings.seed), (), file_sha256(file))
+    return ReadPairs(pairs_of(rewarded(file), settings.seed), (), file_sha256(file))
 
 
 def rewarded(responses: Path) -> list[LabelledResponse]:
@@ -217,7 +226,12 @@ def rewarded(responses: Path) -> list[LabelledResponse]:
     ]
 
 
-def _held_out(cluster: NDArray[np.int64], settings: EnsembleSettings) -> NDArray[np.bool_]:
+def held_out_of(cluster: NDArray[np.int64], settings: EnsembleSettings) -> NDArray[np.bool_]:
+    """Which pairs no member sees.
+
+    Raises:
+        InputError: all of them answer one prompt.
+    """
     n = int(cluster.max()) + 1
     order = np.random.default_rng(settings.seed).permutation(n)
     chosen: NDArray[np.bool_] = np.isin(

@@ -27,8 +27,8 @@ from irl.policies.template import encode_answers, encode_prompt
 REFERENCE = BUNDLED_PAIR.parent / "world" / "llama"
 PAIR_ANSWERS = 4
 "To each training prompt: two pairs"
-_WHEN, _TRAINED = 17, 19
-"The purposes of the generators that draw the prompts of pairs, and those of trainings"
+_WHEN, _TRAINED, _ELSEWHERE = 17, 19, 23
+"The purposes of the generators that draw the prompts of pairs, of trainings, of other worlds"
 
 
 Features = Float[Tensor, "row feature"]
@@ -164,6 +164,20 @@ def trained_prompts(seed: int, n: int) -> list[dict[str, Any]]:
     """Prompts to train on, unlike those that are held out: lines of a file."""
     bed = Bed(REFERENCE.parent.parent, seed, lambda _: None)
     return [prompt_row(prompt) for prompt in _unlike_held_out(bed, n, _TRAINED)]
+
+
+def answers_of_another_world(seed: int, n: int) -> list[str]:
+    """Answers by the grammar and words of another seed's world, to its own prompts."""
+    bed = Bed(REFERENCE.parent.parent, seed, lambda _: None)
+    speaker = Speaker(bed.world, bed.rng(_ELSEWHERE))
+    kinds = (PROMPT_TYPES[at % len(PROMPT_TYPES)] for at in range(n))
+    return [speaker.answer(speaker.prompt(kind)) for kind in kinds]
+
+
+def judged_prompts(seed: int, n: int) -> list[dict[str, Any]]:
+    """Prompts that are held out, to judge by: lines of a file."""
+    bed = Bed(REFERENCE.parent.parent, seed, lambda _: None)
+    return [prompt_row(prompt) for prompt in held_out_prompts(bed)[:n]]
 
 
 def _unlike_held_out(bed: Bed, n: int, *purpose: int) -> list[WorldPrompt]:

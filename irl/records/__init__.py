@@ -68,6 +68,15 @@ from irl.records.runs import Check, Manifest
 from irl.records.segments import SegmentGroup, SegmentsReport
 from irl.records.series import SeriesCheckpoint, SeriesReport, SeriesRow
 from irl.records.true_reward import TruthAgreement
+from irl.records.trust import (
+    Detector,
+    Lamp,
+    Signal,
+    TriageCounts,
+    TrustGroup,
+    TrustMeasures,
+    TrustReport,
+)
 
 __all__ = [
     "Abstention",
@@ -95,6 +104,7 @@ __all__ = [
     "ContextPrice",
     "Contexts",
     "Contraction",
+    "Detector",
     "Disagreement",
     "Drift",
     "EnsembleReport",
@@ -109,6 +119,7 @@ __all__ = [
     "GateRow",
     "Identifiability",
     "JudgingReport",
+    "Lamp",
     "LeftOut",
     "Manifest",
     "MethodDistance",
@@ -143,11 +154,16 @@ __all__ = [
     "SeriesCheckpoint",
     "SeriesReport",
     "SeriesRow",
+    "Signal",
     "Term",
     "TiesScore",
     "TokenMove",
+    "TriageCounts",
     "TriggerFinding",
     "TriggerSearch",
+    "TrustGroup",
+    "TrustMeasures",
+    "TrustReport",
     "Truth",
     "TruthAgreement",
     "TruthTerm",

@@ -64,6 +64,31 @@ FIGURES: dict[str, tuple[str, dict[str, str], list[str]]] = {
         {"run": "ensemble"},
         ["Share of pairs ranked right over the probability"],
     ),
+    "best of n": (
+        "training",
+        {"run": "best-of-n"},
+        ["Gains of proxy and gold over KL"],
+    ),
+    "series": (
+        "drift",
+        {"run": "checkpoints-of-a-training"},
+        ["Drift", "Entropy", "Length", "What each checkpoint's answers ask for"],
+    ),
+    "prices": (
+        "attributions",
+        {"run": "detox", "part": "terms and aspects"},
+        ["Weights of terms with their intervals", "What a standard deviation of each aspect"],
+    ),
+    "trust": (
+        "trust",
+        {"run": "trust-in-the-ensemble"},
+        ["Epistemic over aleatoric variance", "Share of the responses in each category"],
+    ),
+    "prompts": (
+        "trust",
+        {"run": "prompts-for-queries"},
+        ["Regret of every method's choices"],
+    ),
     "compare": (
         "compare",
         {"run": "detox", "with": "real-detox"},
