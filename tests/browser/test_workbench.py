@@ -11,7 +11,7 @@ from dashboard.loading import EXAMPLES
 from tests.browser.chromium import browser, settle
 from tests.browser.served import cell, console, dashboard, elsewhere
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow_extra]
 MILLISECONDS = 240_000
 "How long models may take that are loaded beside other tests"
 TALL_PIXELS = 2200

@@ -60,7 +60,7 @@ def wait_for(job: jobs.Job, *states: str) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_an_audit_is_started_stopped_gone_on_with_and_seen_to_finish(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -89,7 +89,7 @@ def test_an_audit_is_started_stopped_gone_on_with_and_seen_to_finish(
     assert [one.path for one in _runs(job.root, monkeypatch)] == [job.run]
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_why_an_audit_ended_is_what_it_printed_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -259,7 +259,7 @@ def test_the_answers_of_the_run_are_scored_edited_and_scored_again():
     assert "No model is in memory" in captions(page)
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 @pytest.mark.usefixtures("on_the_examples")
 def test_what_is_chosen_stands_in_the_url_and_what_is_typed_does_not():
     page = drawn(run="detox", answers="1", method="none")
@@ -339,7 +339,7 @@ def test_a_score_that_fails_is_said_and_the_fields_stay(
     assert page.text_area[1].value == "my words"
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_scoring_loads_no_heavy_library_into_the_dashboard():
     done = subprocess.run(
         [sys.executable, "-c", SCORING.format(heavy=HEAVY)],

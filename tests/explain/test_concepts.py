@@ -241,7 +241,7 @@ def test_examples_are_found_as_rules_are_and_an_equal_target_is_no_target():
     assert "the same for all answers" in (same.reason or "")
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_where_nothing_is_paid_no_more_than_the_nominal_share_has_a_small_p():
     """The concept is held in the hidden states; the target knows nothing of it."""
     rows = []

@@ -8,7 +8,7 @@ from explain.jobs.coverage_results import COVERED, CoverageRecipe, coverage_rows
 from explain.jobs.result_rows import Making
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_full_posteriors_cover_and_the_mean_field_does_not_and_coins_contract(tmp_path: Path):
     recipe = CoverageRecipe(
         kind="coverage",

@@ -51,6 +51,7 @@ def _found(report: Record) -> dict[str, object]:
     return report.model_dump(exclude=set(_ABOUT_THE_RUN))
 
 
+@pytest.mark.slow_extra
 def test_the_parts_are_those_of_the_single_commands(audited: tuple[Path, AuditReport]) -> None:
     folder, report = audited
     assert report.explanations is not None
@@ -72,6 +73,7 @@ def test_every_part_is_a_file_of_the_run_and_on_its_page(
     assert "not-measured-explanations" not in {row.code for row in report.verdict.caveats}
 
 
+@pytest.mark.slow_extra
 def test_a_part_that_was_finished_is_kept_when_the_audit_was_killed(
     settings: AuditSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

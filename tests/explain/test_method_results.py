@@ -65,6 +65,7 @@ def test_the_first_answers_are_those_of_the_first_prompts(material: Material):
     assert few.log_ratio is few.log_policy is None
 
 
+@pytest.mark.slow_extra
 def test_wrong_labels_cost_accuracy_and_are_found(tmp_path: Path):
     pairs = Pairs(list(read_preferences(preferences(tmp_path, 800)).rows))
     recipe = NoiseRecipe(kind="noise", seed=0, organism="made up", flips=(0.0, 0.3))

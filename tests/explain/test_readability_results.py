@@ -28,7 +28,7 @@ def _making(folder: Path) -> Making:
     return Making(folder / "results-readability", None, lambda *_: None, lambda _: None)
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_exact_optima_are_read_as_a_reward_and_collapsed_policies_as_a_direction(tmp_path: Path):
     rows = readability_rows(RECIPE, _making(tmp_path))
     found = {(row.case, row.metric): row.estimate.value for row in rows if row.estimate}

@@ -316,7 +316,7 @@ def test_the_command_answers_line_by_line_and_ends_with_its_questions():
     assert len(answers[0]) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_a_run_that_cannot_be_opened_is_said_in_its_one_line(tmp_path: Path):
     code, (said_,), printed = talk(tmp_path)
     assert code == 2

@@ -186,7 +186,7 @@ def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(
     assert done.report.last == whole.report.last
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(
     inputs: dict[str, str], tmp_path: Path
 ):

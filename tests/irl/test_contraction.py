@@ -106,7 +106,7 @@ def test_coverage_of_one_weight_counts_parts_and_a_sure_share_has_an_exact_end()
     assert [one.covered is None for one in right] == [True, False, False, False, True]
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_intervals_hold_as_often_as_they_say():
     """Forty sets of six weights: 240 of them, so 95 % +- three times 1.4 %."""
     rng = np.random.default_rng(4)

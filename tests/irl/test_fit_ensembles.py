@@ -45,7 +45,7 @@ def test_members_fitted_together_are_those_fitted_one_by_one(
             torch.testing.assert_close(ours[member], theirs[0], rtol=0, atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_in_single_precision_members_are_as_right_as_those_fitted_one_by_one():
     seen, fresh = pairs(400, torch.float32), pairs(2000, torch.float32, seed=3)
     aim, long = Aim(lambda _, scores: bradley_terry(scores)), learning(epochs=40, patience=40)

@@ -100,7 +100,7 @@ def test_the_vocabulary_has_400_to_700_words_and_every_paid_word(seed: int):
 # Paid words and decoys
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", LEXICAL)
 def test_a_class_has_12_to_20_terms_whose_rates_span_a_decade(name: str, seed: int):
