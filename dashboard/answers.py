@@ -1,6 +1,6 @@
 """Responses and their tokens, a page or a row at a time; what was read is cached."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -185,6 +185,22 @@ def _page(file: Path, wanted: Wanted, order: Order, number: int) -> Page:
     place = (number - 1) * PAGE_SIZE, PAGE_SIZE
     rows = queries.page(file, COLUMNS, wanted, ORDERS[order], place)
     return Page(readable(rows), number, n_pages, n)
+
+
+def paged(ask: Callable[[tuple[int, int]], pa.Table], counted: str, number: int) -> Page:
+    """One page of what is asked for; the first where there is none of this number.
+
+    Args:
+        ask: given how many rows to pass over and to take.
+        counted: the column that says how many there are.
+        number: from 1.
+    """
+    rows = ask(((number - 1) * PAGE_SIZE, PAGE_SIZE))
+    if number > 1 and not rows.num_rows:
+        return paged(ask, counted, 1)
+    n = rows[counted][0].as_py() if rows.num_rows else 0
+    shown = readable(rows) if "prompt" in rows.column_names else rows
+    return Page(shown, number, max(1, -(-n // PAGE_SIZE)), n)
 
 
 def readable(rows: pa.Table) -> pa.Table:

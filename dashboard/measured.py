@@ -1,6 +1,5 @@
 """What is counted over all responses of a run: spread, prompts, and what scores tell apart."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,7 +8,7 @@ import pyarrow as pa
 import streamlit as st
 
 from dashboard import pair_queries, queries, truth_queries
-from dashboard.answers import PAGE_SIZE, Page, readable
+from dashboard.answers import Page, paged
 from dashboard.queries import Histogram, Quantiles
 from dashboard.states import known, or_why, told
 from explain.recovery_figures import Cells
@@ -109,7 +108,7 @@ def wrong_pairs(run: Path, column: str, number: int = 1) -> Page:
 def _prompts(file: str, changed: int, number: int) -> Page | str:
     del changed  # part of the key only
 
-    return or_why(lambda: _page(lambda at: queries.prompts(Path(file), at), "prompts", number))
+    return or_why(lambda: paged(lambda at: queries.prompts(Path(file), at), "prompts", number))
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
@@ -154,22 +153,7 @@ def _wrong_pairs(file: str, changed: int, column: str, number: int) -> Page | st
     def pairs(at: tuple[int, int]) -> pa.Table:
         return pair_queries.wrong_pairs(Path(file), column, at)
 
-    return or_why(lambda: _page(pairs, "pairs", number))
-
-
-def _page(ask: Callable[[tuple[int, int]], pa.Table], counted: str, number: int) -> Page:
-    """One page of what is asked for; the first where there is none of this number.
-
-    Args:
-        ask: given how many rows to pass over and to take.
-        counted: the column that says how many there are.
-        number: from 1.
-    """
-    rows = ask(((number - 1) * PAGE_SIZE, PAGE_SIZE))
-    if number > 1 and not rows.num_rows:
-        return _page(ask, counted, 1)
-    n = rows[counted][0].as_py() if rows.num_rows else 0
-    return Page(readable(rows), number, max(1, -(-n // PAGE_SIZE)), n)
+    return or_why(lambda: paged(pairs, "pairs", number))
 
 
 @st.cache_data(show_spinner=False, max_entries=100)

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
 import streamlit as st
 
-from dashboard.answers import PAGE_SIZE, Page, readable
+from dashboard.answers import Page, paged
 from dashboard.queries import ask
 from dashboard.states import known, or_why, told
 from explain.words import readable_prompt
@@ -75,10 +76,8 @@ def _page(file: str, changed: int, asked: str, wanted: str | None, number: int) 
 
 
 def _read(file: Path, asked: str, wanted: str | None, number: int) -> Page:
-    place = {"first": (number - 1) * PAGE_SIZE, "many": PAGE_SIZE}
-    rows = ask(asked, file, wanted=wanted, **place)
-    if number > 1 and not rows.num_rows:
-        return _read(file, asked, wanted, 1)
-    n = rows["n"][0].as_py() if rows.num_rows else 0
-    rows = readable(rows) if "prompt" in rows.column_names else rows
-    return Page(rows, number, max(1, -(-n // PAGE_SIZE)), n)
+    def rows(place: tuple[int, int]) -> pa.Table:
+        first, many = place
+        return ask(asked, file, wanted=wanted, first=first, many=many)
+
+    return paged(rows, "n", number)

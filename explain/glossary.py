@@ -64,7 +64,6 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "gold": "The reward that is held to be true, which nothing was fitted to.",
         "proxy": "The reward that is optimised in gold's place.",
         "gain": "More than the reference's answers to the same prompts get.",
-        "gain of": "More than the reference's answers to the same prompts get.",
         "alpha": "0 is the reference on the way to the aligned policy, or a coefficient of the "
         "fitted curve.",
         "beta": "The price of a nat of KL in training; or a coefficient of the fitted curve.",

@@ -6,13 +6,12 @@ by the first word. Labels may hold words of prompts, and are untrusted.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from irl.data import Messages
+from irl.evaluation.quarters import quarters
 from irl.records import PromptCondition
 from irl.rewards.conditions import TypedPrompt, in_words, meets
 from irl.rewards.words import words
@@ -21,7 +20,6 @@ MOST_TYPES: Final = 12
 MOST_WORDS: Final = 7
 MIN_PROMPTS: Final = 5
 "Of a first word that is a group of its own"
-QUARTERS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def groupings(
     ways = {
         "type": _named([one.type or "no type" for one in prompts], MOST_TYPES),
         "condition": _by_condition(prompts, conditions),
-        "length": _by_length([len(words(one.text)) for one in prompts]),
+        "length": Grouping(*quarters([len(words(one.text)) for one in prompts])),
         "first word": _by_first_word(prompts),
     }
     return {name: way for name, way in ways.items() if len(set(way.group)) > 1}
@@ -82,24 +80,6 @@ def _by_condition(
         for prompt in prompts
     ]
     return Grouping(labels, group)
-
-
-def _by_length(lengths: Sequence[int]) -> Grouping:
-    """Quarters of the prompts, shortest first; as many lie in each as ties allow."""
-    if not lengths:
-        return Grouping([], [])
-    shares = np.arange(1, QUARTERS) / QUARTERS
-    inner = np.unique(np.quantile(lengths, shares, method="higher"))
-    group = np.searchsorted(inner, lengths, side="left").tolist()
-    return Grouping(list(_spans(lengths, group)), np.unique(group, return_inverse=True)[1].tolist())
-
-
-def _spans(lengths: Sequence[int], group: Sequence[int]) -> Iterator[str]:
-    for at in sorted(set(group)):
-        here = [n for n, one in zip(lengths, group, strict=True) if one == at]
-        low, high = min(here), max(here)
-        span = f"{low} to {high}" if low < high else f"{low}"
-        yield f"{span} word{'s' if high != 1 else ''}"
 
 
 def _by_first_word(prompts: Sequence[TypedPrompt]) -> Grouping:

@@ -1,9 +1,8 @@
 """The responses of a run: pages of a table, in which one is chosen to be read."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import streamlit as st
 
@@ -14,7 +13,8 @@ from dashboard.queries import Wanted
 from dashboard.selection import Selection
 from dashboard.widgets.address import choose, go, here
 from dashboard.widgets.pages import open_page, turn_pages
-from dashboard.widgets.plain import nats, table
+from dashboard.widgets.plain import nats
+from dashboard.widgets.row_choice import choose_row
 from irl.errors import RunError
 from irl.records import Term
 
@@ -41,7 +41,7 @@ def list_responses(run: Path, terms: Sequence[Term]) -> None:
     except RunError as error:
         st.text(str(error))
         return
-    _show(page, f"page of {run.name}, {wanted}, {order}, {page.number}", here())
+    _show(page, f"page of {run.name}, {wanted}, {order}, {page.number}")
     turn_pages(page, "responses")
 
 
@@ -97,8 +97,7 @@ def _find_term(terms: Sequence[Term], found: str | None) -> None:
     )
 
 
-def _show(page: Page, key: str, selection: Selection) -> None:
-    """The table; the row of the response in the URL is marked, and a click puts one there."""
+def _show(page: Page, key: str) -> None:
     columns = {
         "prompt": _text("prompt", width="medium"),
         "response": _text("response", width="large"),
@@ -109,25 +108,7 @@ def _show(page: Page, key: str, selection: Selection) -> None:
         "reward_low_nats": nats("low"),
         "reward_high_nats": nats("high"),
     }
-    names = page.rows["response_id"].to_pylist()
-    marked = [at for at, name in enumerate(names) if name == selection.response]
-    st.session_state[key] = {"selection": {"rows": marked}}
-    table(
-        page.rows,
-        columns,
-        height="content",
-        key=key,
-        on_select=partial(_follow_row, key, names),
-        selection_mode="single-row",
-    )
-
-
-def _follow_row(key: str, names: Sequence[str]) -> None:
-    rows: Any = st.session_state[key]["selection"]["rows"]
-    if rows:
-        go(response=names[rows[0]], token=None)
-    elif here().response in names:
-        go(response=None, token=None)  # else nothing was taken back: it stands on another page
+    choose_row(page.rows, columns, key)
 
 
 def _follow_find() -> None:

@@ -1,6 +1,5 @@
 """May a reward be believed on some responses? The light, why, and which need a person."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -8,9 +7,10 @@ import streamlit as st
 
 from dashboard import loading, triage
 from dashboard.answers import Page
-from dashboard.widgets.address import choose, go, here
+from dashboard.widgets.address import choose, here
 from dashboard.widgets.pages import open_page, turn_pages
 from dashboard.widgets.plain import PLOT, estimate, fact, sentences, table, told
+from dashboard.widgets.row_choice import choose_row
 from explain import trust_figures
 from irl.errors import RunError
 from irl.records import Signal, TrustGroup, TrustReport
@@ -141,23 +141,7 @@ def _list(page: Page, key: str) -> None:
         "local_error_high": _number("high", format="%.2f"),
         "local_pairs": _number("pairs"),
     }
-    names = page.rows["response_id"].to_pylist()
-    marked = [at for at, name in enumerate(names) if name == here().response]
-    st.session_state[key] = {"selection": {"rows": marked}}
-    follow = partial(_follow, key, names)
-    table(
-        page.rows,
-        columns,
-        height="content",
-        key=key,
-        on_select=follow,
-        selection_mode="single-row",
-    )
-
-
-def _follow(key: str, names: list[str]) -> None:
-    rows = st.session_state[key]["selection"]["rows"]
-    go(response=names[rows[0]] if rows else None)
+    choose_row(page.rows, columns, key)
 
 
 def _read(run: Path, response_id: str) -> None:

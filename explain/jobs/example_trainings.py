@@ -23,9 +23,9 @@ from irl.jobs.best_of_n import best_of_n_curves
 from irl.jobs.checkpoints import SeriesSettings
 from irl.jobs.ensemble import fit_ensemble
 from irl.jobs.ensemble_settings import EnsembleSettings
+from irl.jobs.known_truth import prices_of
 from irl.jobs.scoring import score
 from irl.records import Truth
-from irl.rewards.terms import TermReward
 from irl.runs import read_record
 
 ENSEMBLE, ALIGNED, PATH = "ensemble", "aligned-with-a-weak-member", "beyond-detox"
@@ -89,8 +89,7 @@ def write_gold(pair: Path) -> str:
         RunError: truth.json is missing or damaged.
     """
     truth = read_record(pair / "truth.json", Truth)
-    terms, weights = zip(*((one.term, one.weight) for one in truth.terms), strict=True)
-    TermReward(terms, weights, per_word=truth.per_word).save(pair / GOLD, "terms")
+    prices_of(truth).save(pair / GOLD, "terms")
     return str(pair / GOLD)
 
 

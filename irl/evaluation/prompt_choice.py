@@ -17,7 +17,7 @@ worst stays above it. Outcomes must mean the same under every prompt. A log-rati
 log pi_aligned / pi_reference = r / beta + c(prompt), and any prompt can be made the best by c.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +74,12 @@ def column_means(outcomes: Array) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         means: Array = np.where(known, outcomes, 0.0).sum(0) / known.sum(0)
     return means
+
+
+def lowest(values: Array, n: int) -> Iterator[tuple[int, int]]:
+    """Row and column of the n lowest values, lowest first; ties as they stand."""
+    for at in np.argsort(values, axis=None, kind="stable")[:n].tolist():
+        yield divmod(at, values.shape[1])
 
 
 def nearest(features: Array, outcomes: Array, training: Mask) -> Array:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from irl.bootstrap import share
 from irl.errors import InputError
 from irl.evaluation.pair_figures import mean_of
+from irl.evaluation.quarters import quarters
 from irl.evaluation.trust import (
     Limits,
     Uncertainty,
@@ -24,7 +25,6 @@ from irl.rewards.words import words
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 MOST_TYPES = 12
-QUARTERS = 4
 
 
 @dataclass(frozen=True)
@@ -129,18 +129,8 @@ def groups_of(prompts: Sequence[str], types: Sequence[str | None]) -> list[str]:
         named = [one or "no type" for one in types]
         common = sorted(set(named), key=lambda name: (-named.count(name), name))[:MOST_TYPES]
         return [name if name in common else "others" for name in named]
-    lengths = np.array([len(words(prompt)) for prompt in prompts])
-    shares = np.arange(1, QUARTERS) / QUARTERS
-    inner = np.unique(np.quantile(lengths, shares, method="higher")) if len(lengths) else lengths
-    quarter = np.searchsorted(inner, lengths, side="left")
-    spans = {one: lengths[quarter == one] for one in set(quarter.tolist())}
-    told = {one: _span(int(some.min()), int(some.max())) for one, some in spans.items()}
-    return [told[one] for one in quarter.tolist()]
-
-
-def _span(low: int, high: int) -> str:
-    span = f"{low} to {high}" if low < high else f"{low}"
-    return f"{span} word{'s' if high != 1 else ''}"
+    names, group = quarters([len(words(prompt)) for prompt in prompts])
+    return [names[at] for at in group]
 
 
 def _gain(

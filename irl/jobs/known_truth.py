@@ -99,14 +99,18 @@ def _classified(folder: Path, truth: Truth, answers: Answers) -> Array:
     return paid
 
 
-def _priced(truth: Truth, answers: Answers) -> Array:
-    """By the prices of terms, up to a bound, where the prompt meets the condition."""
-    prices = TermReward(
+def prices_of(truth: Truth) -> TermReward:
+    """The planted prices, nats; a bound and a condition are not in them."""
+    return TermReward(
         tuple(one.term for one in truth.terms),
         tuple(one.weight for one in truth.terms),
         per_word=truth.per_word,
     )
+
+
+def _priced(truth: Truth, answers: Answers) -> Array:
+    """By the prices of terms, up to a bound, where the prompt meets the condition."""
     most = np.inf if truth.most is None else truth.most
     where = np.array([meets(truth.condition, prompt) for prompt in answers.asked_of])
-    earned: Array = np.minimum(prices(answers.texts).numpy(), most) * where
+    earned: Array = np.minimum(prices_of(truth)(answers.texts).numpy(), most) * where
     return earned

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from irl.data.prompt_logs import read_prompt_log
 from irl.data.rows import Table
 from irl.evaluation.outcome_figures import outcome_figures
-from irl.evaluation.prompt_choice import best_single
+from irl.evaluation.prompt_choice import best_single, lowest
 from irl.jobs.absolute_reward import LABELS
 from irl.jobs.prompt_log import Trials, answer_reward, predicted, read
 from irl.jobs.prompts_report import (
@@ -155,10 +155,8 @@ def judge(trials: Trials, members: Array, features: Array, settings: PromptsSett
 
 def red_team(trials: Trials, choice: Choice, n: int) -> list[RedTeamPair]:
     """The pairs that are predicted worst, with what the log says of them."""
-    order = np.argsort(choice.value, axis=None, kind="stable")[:n]
     found = []
-    for at in order.tolist():
-        row, column = divmod(at, choice.value.shape[1])
+    for row, column in lowest(choice.value, n):
         query, prompt = int(choice.queries[row]), int(choice.prompts[column])
         known = float(trials.table[query, prompt])
         found.append(

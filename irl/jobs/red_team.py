@@ -20,7 +20,7 @@ from irl.data import fold_of
 from irl.data.prompt_logs import NamedText
 from irl.engine.local import draw_answers
 from irl.errors import InputError
-from irl.evaluation.prompt_choice import column_means
+from irl.evaluation.prompt_choice import column_means, lowest
 from irl.jobs.absolute_reward import AbsoluteReward, absolute_reward
 from irl.jobs.encoding import encode_rows, log_refused, within
 from irl.jobs.named_reward import reward_sha256
@@ -260,11 +260,9 @@ def _report(
 def _worst(answered: Answered, n: int) -> list[RedTeamPair]:
     chosen_by, judged_by = answered.halves
     each, found = answered.rewards.shape[2], []
-    order = np.argsort(chosen_by, axis=None, kind="stable")[:n]
-    for at in order.tolist():
-        row, column = divmod(at, chosen_by.shape[1])
-        first = at * each
-        lowest = int(answered.rewards[row, column].argmin())
+    for row, column in lowest(chosen_by, n):
+        first = (row * chosen_by.shape[1] + column) * each
+        worst = int(answered.rewards[row, column].argmin())
         found.append(
             RedTeamPair(
                 prompt_id=answered.prompts[column].id,
@@ -272,7 +270,7 @@ def _worst(answered: Answered, n: int) -> list[RedTeamPair]:
                 query=answered.queries[row].text,
                 value=float(chosen_by[row, column]),
                 again=float(judged_by[row, column]),
-                response=answered.texts[first + lowest],
+                response=answered.texts[first + worst],
             )
         )
     return found
