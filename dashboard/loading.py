@@ -35,6 +35,8 @@ TRAINING: Final = ("align", "extrapolate", "ensemble", "best-of-n")
 "Commands whose runs the page about training shows"
 TRUST: Final = ("trust", "prompts")
 "Commands whose runs the page about trust shows"
+TRUST_FILE: Final = "trust.json"
+"Full audits hold one too"
 SERIES: Final = "drift"
 "The command whose runs the page about drift shows beside audits"
 RECOVERY: Final = "recover"

@@ -71,8 +71,8 @@ def _input_facts(
     if not settings.full:
         yield (
             "not-measured-explanations",
-            "Attributions, concepts, probes, credit of segments and answers of one token were not "
-            "asked for; `irl audit --full` measures them.",
+            "Attributions, concepts, probes, credit of segments, answers of one token and trust "
+            "were not asked for; `irl audit --full` measures them.",
         )
 
 

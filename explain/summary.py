@@ -19,6 +19,7 @@ from irl.records import (
     Recovery,
     RecoveryReport,
     SeriesReport,
+    TrustReport,
     WordsVerdict,
 )
 
@@ -83,6 +84,17 @@ def _figures(report: AuditReport) -> Iterator[str]:
     if parts is not None and parts.concepts is not None:
         fired = dict.fromkeys(row.name for row in parts.concepts.concepts if row.fired)
         yield f"Concepts           {len(fired)} fired{': ' if fired else ''}{', '.join(fired)}"
+    if parts is not None and parts.trust is not None:
+        yield from _trust(parts.trust)
+
+
+def _trust(report: TrustReport) -> Iterator[str]:
+    """The light, why it is not green, and how many answers need a person."""
+    yield f"Trust              {report.lamp.colour}, on {report.measures.responses} fresh answers"
+    if report.lamp.colour != "green":
+        yield from (f"                   {reason}" for reason in report.lamp.reasons)
+    parts = (f"{one.category} {estimate(one.share, 2)}" for one in report.triage)
+    yield from (f"                   {part}" for part in parts)
 
 
 def _agreement(row: Accuracy) -> Iterator[str]:

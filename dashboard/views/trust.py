@@ -18,10 +18,12 @@ _SHOWN: Mapping[str, Callable[[loading.Run], None]] = MappingProxyType(
 
 def render() -> None:
     """The page of the run that the URL names, or the newest of its kinds."""
-    found = [run for run in loading.runs() if run.command in loading.TRUST]
+    found = [run for run in loading.runs() if _asks(run)]
     if not found:
         st.code("irl trust --reward ENSEMBLE --policy P --prompts prompts.jsonl", language=None)
-    nothing = "No run of irl trust or irl prompts is here; the command above, say."
+    nothing = (
+        "No run of irl trust, irl prompts or irl audit --full is here; the command above, say."
+    )
     run = choose_of(found, "Trust", nothing)
     if run is None:
         return
@@ -30,6 +32,13 @@ def render() -> None:
         st.text("The command that began it continues it; --fresh repeats it.")
         return
     try:
-        _SHOWN[str(run.command)](run)
+        _SHOWN.get(str(run.command), show_trust)(run)
     except RunError as error:
         st.text(str(error))
+
+
+def _asks(run: loading.Run) -> bool:
+    """Whether a run is about trust, or a full audit that holds an answer."""
+    return run.command in loading.TRUST or (
+        run.state == "finished" and (run.path / loading.TRUST_FILE).is_file()
+    )

@@ -1,11 +1,12 @@
-"""What `irl audit --full` explains: maps and their faithfulness, concepts, probes."""
+"""What `irl audit --full` explains: maps and their faithfulness, concepts, probes, trust."""
 
 from typing import Any
 
 import streamlit as st
 
 from dashboard.widgets.plain import fact, sentences, table, told
-from irl.records import AuditReport
+from dashboard.widgets.trust import QUESTION, show_light
+from irl.records import AuditReport, TrustReport
 from irl.records.attribution import AttributionMethod, AttributionReport
 from irl.records.concepts import ConceptScore, ConceptsReport
 from irl.records.probes import ProbeFinding, ProbesReport
@@ -20,7 +21,7 @@ def show_explanations(report: AuditReport) -> None:
     if parts is None:
         st.caption(
             "irl audit --full adds maps by five attribution methods with their faithfulness, "
-            "concepts and probes."
+            "concepts, probes, and whether the reward may be believed on the aligned policy."
         )
         return
     if parts.attribution is not None:
@@ -29,6 +30,14 @@ def show_explanations(report: AuditReport) -> None:
         _concepts(parts.concepts)
     if parts.probes is not None:
         _probes(parts.probes)
+    if parts.trust is not None:
+        _trust(parts.trust)
+
+
+def _trust(found: TrustReport) -> None:
+    st.subheader(f"{QUESTION} {found.lamp.colour.capitalize()}")
+    st.caption("The page Trust has its groups of prompts and the responses that need a person.")
+    show_light(found)
 
 
 def _attribution(found: AttributionReport) -> None:

@@ -18,6 +18,7 @@ from irl.records.trust import Category
 
 EVERY: Final = "all"
 CATEGORIES: Final = (EVERY, *get_args(Category))
+QUESTION: Final = "May this reward be believed here?"
 ROW_KEY: Final = "triage of {}, {}, {}"
 MEANING: Final = (
     "Out of distribution: further from what the reward was fitted to than 95 % of held-out "
@@ -34,8 +35,15 @@ def show_trust(run: loading.Run) -> None:
     Raises:
         RunError: the run's report or table cannot be read.
     """
-    report = loading.record(run.path, "trust.json", TrustReport)
-    st.title(f"May this reward be believed here? {report.lamp.colour.capitalize()}")
+    report = loading.record(run.path, loading.TRUST_FILE, TrustReport)
+    st.title(f"{QUESTION} {report.lamp.colour.capitalize()}")
+    show_light(report)
+    _groups(report.groups)
+    _triage(run.path, report)
+
+
+def show_light(report: TrustReport) -> None:
+    """What was asked, why the light has its colour, and the measures that it stands on."""
     with st.container(horizontal=True, gap="medium"):
         fact("reward", report.reward)
         fact("on", report.source)
@@ -46,8 +54,6 @@ def show_trust(run: loading.Run) -> None:
             st.text(reason)
     sentences("What stands against it", report.caveats)
     _measures(report)
-    _groups(report.groups)
-    _triage(run.path, report)
 
 
 def _measures(report: TrustReport) -> None:
@@ -71,8 +77,8 @@ def _signal(one: Signal) -> dict[str, Any]:
     return {
         "measure": one.name,
         "value": told(one.value),
-        "no longer green": f"from {one.amber:.3g} {way}",
-        "red": f"from {one.red:.3g} {way}",
+        "no longer green": None if one.amber is None else f"from {one.amber:.3g} {way}",
+        "red": None if one.red is None else f"from {one.red:.3g} {way}",
         "light": one.colour,
         "why": one.reason,
     }

@@ -123,8 +123,7 @@ def run_audit(
         from explain.jobs.full import Audited, with_explanations  # loads captum
 
         report = with_explanations(
-            report,
-            Audited(run, pair, settings, prompts, labels, report.terms, clock, progress),
+            Audited(run, pair, settings, prompts, labels, report, clock, progress)
         )
     update = {
         "gate": apply_gate(rules, report.model_dump(mode="json", by_alias=True)),

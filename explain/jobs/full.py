@@ -1,9 +1,9 @@
 """What `irl audit --full` adds to an audit: the other explanations, of the same answers.
 
 Each part is the core of the command of its name, with that command's defaults but for two:
-attribution by every method, on 8 prompts, and concepts over up to four layers. A part that is
-finished is kept if the audit is interrupted; one that a pair does not allow is left out, and the
-reason stands among the caveats.
+attribution by every method, on 8 prompts, and concepts over up to four layers; trust asks about the
+audit's own reward (see `full_trust`). A part that is finished is kept if the audit is interrupted;
+one that a pair does not allow is left out, and the reason stands among the caveats.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from explain.concepts.states import read_log_ratio
 from explain.jobs.attribution import ATTRIBUTION, EVERY, AttributeSettings, attribute_answers
 from explain.jobs.concepts import CONCEPTS, ConceptSettings, concept_answers, declared_concepts
+from explain.jobs.full_trust import trust_of_audit
 from explain.jobs.one_token import ONE_TOKEN_FILE, everywhere, token_answers
 from explain.jobs.one_token_scores import TokensSettings
 from explain.jobs.probe import PROBES, Probing, answers_of_run, probe_answers
@@ -31,6 +32,7 @@ from irl.engine.shards import Progress
 from irl.errors import IrlError
 from irl.jobs.clock import Clock
 from irl.jobs.scoring import asked_of
+from irl.jobs.trust import REPORT as TRUST
 from irl.policies.pair import PolicyPair
 from irl.records import (
     AttributionReport,
@@ -42,7 +44,7 @@ from irl.records import (
     ProbesReport,
     Record,
     SegmentsReport,
-    Term,
+    TrustReport,
 )
 from irl.runs import RunFolder, read_record
 
@@ -58,7 +60,8 @@ class Audited:
     settings: AuditSettings
     prompts: Table[PromptRow]
     labels: list[Table[LabelledResponse]]
-    terms: list[Term]
+    found: AuditReport
+    "less what is explained here"
     clock: Clock
     progress: Progress
 
@@ -73,10 +76,10 @@ class Audited:
         return replace(self.run, command=command)
 
 
-def with_explanations(report: AuditReport, audited: Audited) -> AuditReport:
+def with_explanations(audited: Audited) -> AuditReport:
     """The report with every part that could be measured."""
     found, missing = explained(audited)
-    verdict = report.verdict
+    report, verdict = audited.found, audited.found.verdict
     verdict = verdict.model_copy(update={"caveats": [*verdict.caveats, *missing]})
     return report.model_copy(update={"explanations": found, "verdict": verdict})
 
@@ -101,6 +104,7 @@ def explained(audited: Audited) -> tuple[Explanations, list[Caveat]]:
         probes=part(PROBES, ProbesReport, _probed),
         segments=part(SEGMENTS_FILE, SegmentsReport, _credited),
         one_token=part(ONE_TOKEN_FILE, OneTokenReport, _one_token),
+        trust=part(TRUST, TrustReport, _trusted),
     )
     return found, missing
 
@@ -139,4 +143,9 @@ def _one_token(of: Audited) -> OneTokenReport:
     settings = TokensSettings.checked({**shared, "run": str(of.run.path)})
     folder = of.folder("tokens")
     asked = asked_of(folder, of.pair, of.prompts, settings)
-    return token_answers(folder, settings, of.pair, asked, everywhere(of.terms), of.progress)
+    return token_answers(folder, settings, of.pair, asked, everywhere(of.found.terms), of.progress)
+
+
+def _trusted(of: Audited) -> TrustReport:
+    found = of.found.verdict.objective_found
+    return trust_of_audit(of.folder("trust"), of.pair, of.prompts.rows, of.settings, found)

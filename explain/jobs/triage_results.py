@@ -31,8 +31,9 @@ from irl.evaluation.triage import margin
 from irl.evaluation.trust import probability, spread
 from irl.jobs.ensemble import fit_ensemble
 from irl.jobs.ensemble_settings import EnsembleSettings
-from irl.jobs.trust_answers import Policies, nats_of_data
+from irl.jobs.trust_answers import nats_of_data
 from irl.jobs.trust_grounds import Grounds, grounds_of
+from irl.jobs.trust_policies import Policies
 from irl.jobs.trust_settings import TrustSettings
 from irl.jobs.trust_surroundings import Surroundings, surroundings_of
 from irl.organisms.answers_of_world import (
@@ -295,7 +296,7 @@ def _stand(recipe: TriageRecipe, seed: int, making: Making) -> _Stand:
         plant=unconditional(plants(World.draw(0)), recipe.objective),
         grounds=grounds,
         around=surroundings_of(grounds, of_policy(data), settings),
-        policies=Policies(None, data),
+        policies=Policies(None, (data,)),
         prompts=[asked[at // 2] for at in kept for _ in range(2)],
         answers=[texts[at + one] for at in kept for one in range(2)],
         k=settings.neighbours,

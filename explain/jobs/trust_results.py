@@ -27,8 +27,9 @@ from irl.evaluation.trust import lamp
 from irl.jobs.ensemble import fit_ensemble
 from irl.jobs.ensemble_settings import EnsembleSettings
 from irl.jobs.trust import Examined, examined
-from irl.jobs.trust_answers import Asked, Policies
+from irl.jobs.trust_answers import Asked
 from irl.jobs.trust_grounds import grounds_of
+from irl.jobs.trust_policies import Policies
 from irl.jobs.trust_settings import TrustSettings
 from irl.jobs.trust_surroundings import surroundings_of
 from irl.organisms.answers_of_world import (
@@ -202,7 +203,7 @@ def _of_seed(recipe: TrustRecipe, seed: int, making: Making) -> Iterator[_Found]
         with TemporaryDirectory() as scratch:
             for name, policy in walked(stand, trained, Path(scratch)):
                 making.say(f"seed {seed}: {name}")
-                one = examined(settings, grounds, around, Policies(policy, data), asked)
+                one = examined(settings, grounds, around, Policies(policy, (data,)), asked)
                 yield _judged(name, one, planted_gold(stand.plant))
 
 

@@ -189,10 +189,15 @@ def signals(measures: TrustMeasures, limits: Limits, accuracy: Estimate | None) 
 
 def lamp(given: Sequence[Signal]) -> Lamp:
     """The worst of the signals, with the reasons of all that are not green."""
-    worst = max((one.colour for one in given), key=_RANK.__getitem__)
+    worst = worse(*(one.colour for one in given))
     reasons = [one.reason for one in given if one.colour == worst and worst != "green"]
     reasons += [one.reason for one in given if one.colour not in ("green", worst)]
     return Lamp(colour=worst, reasons=reasons or [one.reason for one in given])
+
+
+def worse(*colours: Colour) -> Colour:
+    """The worst of some colours."""
+    return max(colours, key=_RANK.__getitem__)
 
 
 def _signal(

@@ -41,6 +41,8 @@ from irl.runs import CACHE, RunFolder, file_sha256, find_run, open_run, read_rec
 _LOG = logging.getLogger("irl.ensembles")
 FEW_PAIRS = 100
 "Held out; below, every figure is coarse"
+LABELS = {"reward": "reward_nats", "log-ratio": "log_ratio_nats"}
+"Columns of a run's answers by what they are called in settings"
 Array = NDArray[np.float64]
 
 
@@ -202,24 +204,26 @@ def read_pairs(settings: EnsembleSettings) -> ReadPairs:
         raise InputError(
             f"The run {settings.run} has no responses; give one of irl audit or irl recover."
         )
-    return ReadPairs(pairs_of(rewarded(file), settings.seed), (), file_sha256(file))
+    rows = rewarded(file, LABELS[settings.label])
+    return ReadPairs(pairs_of(rows, settings.seed), (), file_sha256(file))
 
 
-def rewarded(responses: Path) -> list[LabelledResponse]:
-    """The answers of a run, labelled by the reward that it recovered.
+def rewarded(responses: Path, label: str = LABELS["reward"]) -> list[LabelledResponse]:
+    """The answers of a run, labelled by one of its columns.
 
     Raises:
-        InputError: it recovered none.
+        InputError: the run did not measure it.
     """
-    columns = ["prompt_id", "prompt", "response", "reward_nats"]
+    columns = ["prompt_id", "prompt", "response", label]
     table = pq.read_table(responses, columns=columns).to_pylist()
-    rows = [row for row in table if row["reward_nats"] is not None]
+    rows = [row for row in table if row[label] is not None]
     if not rows:
-        raise InputError(f"{responses} holds no recovered reward; give a run that recovered one.")
+        what = "recovered reward" if label == LABELS["reward"] else "log-ratios"
+        raise InputError(f"{responses} holds no {what}; give a run of a pair that has them.")
     return [
         LabelledResponse(
             *(line, row["prompt_id"], stored_prompt(row["prompt"], row["prompt_id"])),
-            *(row["response"], row["reward_nats"], None),
+            *(row["response"], row[label], None),
             row["prompt_id"] if row["prompt"] else f"row-{line}",
         )
         for line, row in enumerate(rows, start=1)

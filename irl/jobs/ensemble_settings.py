@@ -38,7 +38,9 @@ class EnsembleSettings(Settings):
 
     preferences: str | None = None
     run: str | None = None
-    "a finished run: its answers, preferred by the reward that it recovered"
+    "a finished run: its answers, preferred by what it says of them"
+    label: Literal["reward", "log-ratio"] = "reward"
+    "of a run: the reward that it recovered, or what that was fitted to"
     form: Literal["linear", "mlp", "boosted", "transformer"] = "mlp"
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field((64,), min_length=1)
     "widths of an mlp; 1024, 512 is the published head"
@@ -88,6 +90,8 @@ class EnsembleSettings(Settings):
     def _go_together(self) -> "EnsembleSettings":
         if (self.preferences is None) == (self.run is None):
             raise ValueError("give either --preferences or --run")
+        if self.label != "reward" and self.run is None:
+            raise ValueError(f"label {self.label} is of the answers of a run; give --run")
         if self.needs_base and self.base is None:
             raise ValueError(
                 "embeddings and transformers need --base, a policy or a sentence encoder"

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
@@ -45,13 +44,12 @@ from irl.jobs.trust_answers import (
     Answers,
     Asked,
     Drawn,
-    Policies,
     asked_of,
     drawn,
-    load_policies,
     nats_of_data,
 )
 from irl.jobs.trust_grounds import Grounds, grounds_of, sampled
+from irl.jobs.trust_policies import Policies, load_policies
 from irl.jobs.trust_settings import TrustSettings
 from irl.jobs.trust_surroundings import Surroundings, surroundings_of
 from irl.jobs.trust_table import triage_table
@@ -135,9 +133,7 @@ def trust(
     run = open_run("trust", settings.model_dump(mode="json"), inputs, folder, fresh=fresh)
     if run.finished:
         return TrustRun(run, read_record(run.path / REPORT, TrustReport), was_finished=True)
-    report, table = _answered(settings, grounds, asked, run)
-    run.write_table(TABLE, table)
-    run.write_text(REPORT, report.to_json())
+    report = answer(run, settings, grounds, load_policies(settings, grounds), asked)
     run.finish({"responses": report.measures.responses, "prompts": report.measures.prompts})
     return TrustRun(run, report, was_finished=False)
 
@@ -182,11 +178,15 @@ def accuracy_of(grounds: Grounds, seed: int) -> Estimate | None:
     return share(mean_of(right, grounds.held_out.cluster, seed))
 
 
-def _answered(
-    settings: TrustSettings, grounds: Grounds, asked: Asked, run: RunFolder
-) -> tuple[TrustReport, pa.Table]:
-    policies = load_policies(settings, grounds)
-    around = surroundings_of(grounds, of_policy(policies.data, settings.chat), settings)
+def answer(
+    run: RunFolder, settings: TrustSettings, grounds: Grounds, policies: Policies, asked: Asked
+) -> TrustReport:
+    """Ask about policies that are loaded; the table, then the report, are written to the run.
+
+    Raises:
+        InputError: no prompt or response can be used.
+    """
+    around = surroundings_of(grounds, of_policy(policies.reader, settings.chat), settings)
     one = examined(settings, grounds, around, policies, asked)
     found, seed = one.drawn, settings.seed
     log_refused(run, found.source, found.refused)
@@ -200,7 +200,7 @@ def _answered(
         reward=str(settings.reward),
         members=len(grounds.margins),
         source=found.source,
-        data_policy=policies.data.checkpoint.source,
+        data_policy=policies.written_by,
         data_nats_per_token=one.written.data,
         own_nats_per_token=one.written.own,
         fitted_answers=len(grounds.fitted),
@@ -217,7 +217,10 @@ def _answered(
         caveats=_caveats(settings, grounds, apart=one.written.apart),
     )
     kept, held = (one.ours, one.seen.ours.reward), (around.held, grounds.wrong)
-    return report, triage_table(found.prompts, groups, kept, one.sorted, held, settings.shown)
+    table = triage_table(found.prompts, groups, kept, one.sorted, held, settings.shown)
+    run.write_table(TABLE, table)
+    run.write_text(REPORT, report.to_json())
+    return report
 
 
 def _inputs(settings: TrustSettings, grounds: Grounds, asked: Asked) -> dict[str, str]:
@@ -225,9 +228,7 @@ def _inputs(settings: TrustSettings, grounds: Grounds, asked: Asked) -> dict[str
     for name in ("policy", "reference"):
         source = getattr(settings, name)
         if source is not None:
-            location = locate(source)
-            folders = [location.folder] if location.adapter is None else [location.adapter]
-            hashes[name] = files_sha256(*folders)
+            hashes[name] = files_sha256(locate(source).folder)
     return hashes
 
 

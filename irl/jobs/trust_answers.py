@@ -1,4 +1,4 @@
-"""Whose answers are asked about, and the data policy's answers to the same prompts, with nats."""
+"""The answers that are asked about, and the data policy's to the same prompts, with nats."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 from irl.config import Sampling
 from irl.data import PromptRow, RefusedRow, SampleRow, prompt_id, read_prompts, read_samples
 from irl.engine.local import draw_answers
-from irl.engine.scoring import score_policy
-from irl.errors import InputError
 from irl.jobs.encoding import encode_prompts, encode_rows, within
 from irl.jobs.trust_grounds import Grounds
+from irl.jobs.trust_policies import Policies
 from irl.jobs.trust_settings import TrustSettings
-from irl.policies.checkpoint import locate
-from irl.policies.load import load_full
-from irl.policies.pair import load_pair
 from irl.policies.pieces import response_text
 from irl.policies.policy import Policy
 from irl.policies.template import PromptText, as_chat, encode_answers, encode_response
@@ -27,20 +23,6 @@ from irl.tensors import TokenSequence
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Policies:
-    """The policy in question, where it is known, and the one that wrote the data."""
-
-    policy: Policy | None
-    data: Policy
-
-    @property
-    def context_tokens(self) -> int:
-        """The longest sequence that all can read."""
-        both = [self.data] if self.policy is None else [self.data, self.policy]
-        return min(one.context_tokens for one in both)
 
 
 @dataclass(frozen=True)
@@ -109,41 +91,22 @@ class Asked:
     sha256: dict[str, str]
 
 
-def load_policies(settings: TrustSettings, grounds: Grounds) -> Policies:
-    """Load them.
-
-    Raises:
-        InputError: nothing names the data's policy.
-        PolicyError: one cannot be loaded, or they read text in unlike ways.
-    """
-    named = settings.reference or grounds.settings.base
-    if named is None:
-        raise InputError(
-            f"The ensemble {settings.reward} reads words, so nothing names the policy that wrote "
-            "what it was fitted to; give --reference."
-        )
-    if settings.policy is None:
-        return Policies(None, load_full(locate(named), settings.loading))
-    pair = load_pair(settings.policy, named, settings.loading)
-    return Policies(pair.aligned, pair.reference)
-
-
 def drawn(settings: TrustSettings, policies: Policies, asked: Asked) -> Drawn:
     """Answers of both to every prompt.
 
     Raises:
         InputError: no prompt or response can be used.
     """
-    data, seed = policies.data, settings.seed
+    seed = settings.seed
     sampling = Sampling(
         responses_per_prompt=settings.answers, max_new_tokens=settings.max_new_tokens
     )
     room = policies.context_tokens - settings.max_new_tokens
     source = asked.source
     rows, encoded, refused = encode_prompts(
-        asked.prompts, data.tokenizer, room, settings.chat, source
+        asked.prompts, policies.reader.tokenizer, room, settings.chat, source
     )
-    theirs = _sampled(data, encoded, sampling, seed)
+    theirs = _of_data(policies.data, encoded, sampling, seed)
     unread: list[RefusedRow] = []
     if asked.responses is None:
         assert policies.policy is not None
@@ -193,13 +156,16 @@ def nats_of_data(
     policies: Policies, texts: Sequence[str], prompts: Sequence[PromptText], chat: str
 ) -> Array:
     """Nats per token of given answers under the data's policy; NaN where it cannot read one."""
-    data = policies.data
-    sequences = encode_answers(data.tokenizer, prompts, texts, data.eos_ids, chat)
-    fits = np.array([len(one) <= data.context_tokens for one in sequences], dtype=bool)
+    reader = policies.reader
+    room = min(one.context_tokens for one in policies.data)
+    sequences = encode_answers(reader.tokenizer, prompts, texts, reader.eos_ids, chat)
+    fits = np.array(
+        [len(one) <= room and len(one.response_ids) > 0 for one in sequences], dtype=bool
+    )
     found = np.full(len(sequences), np.nan)
     kept = [one for one, fit in zip(sequences, fits, strict=True) if fit]
-    nats = score_policy(data, kept, Sampling())
-    found[fits] = [float(one.double().mean()) if len(one) else np.nan for one in nats]
+    nats, _ = Policies(None, policies.data).nats(kept, Sampling())
+    found[fits] = nats / np.array([len(one.response_ids) for one in kept])
     return found
 
 
@@ -241,14 +207,28 @@ def _sampled(
     )
 
 
+def _of_data(
+    data: Sequence[Policy], encoded: Sequence[tuple[int, ...]], sampling: Sampling, seed: int
+) -> _Said:
+    """The same number of answers by each of those that wrote the data, prompt after prompt."""
+    each = -(-sampling.responses_per_prompt // len(data))
+    shared = sampling.model_copy(update={"responses_per_prompt": each})
+    drawn = [_sampled(one, encoded, shared, seed + 2 * at) for at, one in enumerate(data)]
+    prompt = np.concatenate([one.prompt for one in drawn])
+    texts = [text for one in drawn for text in one.texts]
+    sequences = [row for one in drawn for row in one.sequences]
+    order = np.argsort(prompt, kind="stable")
+    return _Said(prompt[order], [texts[at] for at in order], [sequences[at] for at in order])
+
+
 def _given(
     rows: Sequence[SampleRow], policies: Policies, settings: TrustSettings, source: str
 ) -> tuple[list[SampleRow], list[TokenSequence], list[RefusedRow]]:
-    data = policies.data
+    reader = policies.reader
 
     def encode(row: SampleRow) -> TokenSequence:
         prompt = as_chat(row.prompt, settings.chat)
-        sequence = encode_response(data.tokenizer, prompt, row.response, data.eos_ids)
+        sequence = encode_response(reader.tokenizer, prompt, row.response, reader.eos_ids)
         within(len(sequence), policies.context_tokens)
         return sequence
 
@@ -258,15 +238,12 @@ def _given(
 def _scored(
     said: _Said, prompts: Sequence[PromptText], policies: Policies, sampling: Sampling
 ) -> Answers:
-    def nats(policy: Policy) -> Array:
-        found = score_policy(policy, said.sequences, sampling)
-        return np.array([float(one.double().sum()) for one in found])
-
+    data_nats, policy_nats = policies.nats(said.sequences, sampling)
     return Answers(
         said.prompt,
         said.texts,
         [prompts[at] for at in said.prompt],
         said.sequences,
-        nats(policies.data),
-        None if policies.policy is None else nats(policies.policy),
+        data_nats,
+        policy_nats,
     )

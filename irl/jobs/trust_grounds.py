@@ -166,10 +166,12 @@ def _ensemble_run(source: str) -> Path:
 
 
 def _as_found(run: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Paths as they are seen from here."""
+    """Paths as they are seen from here; members may lie within the run that they were fitted to."""
     named = {
         name: as_named(run, settings[name])
         for name in ("preferences", "run", "base")
         if settings.get(name) is not None
     }
+    if "run" in named and (run.parent / "responses.parquet").is_file():
+        named["run"] = str(run.parent)
     return settings | named

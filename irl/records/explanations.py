@@ -6,6 +6,7 @@ from irl.records.concepts import ConceptsReport
 from irl.records.one_token import OneTokenReport
 from irl.records.probes import ProbesReport
 from irl.records.segments import SegmentsReport
+from irl.records.trust import TrustReport
 
 
 class Explanations(Record):
@@ -16,3 +17,5 @@ class Explanations(Record):
     probes: ProbesReport | None
     segments: SegmentsReport | None
     one_token: OneTokenReport | None
+    trust: TrustReport | None = None
+    "may the audit's reward be believed on its aligned policy; reports made before have none"

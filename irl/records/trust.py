@@ -17,9 +17,9 @@ class Signal(Record):
     name: str
     value: Estimate | None
     "None: not known, and then never green"
-    amber: float
-    "from here on it is not green"
-    red: float
+    amber: float | None
+    "from here on it is not green; None where it is a yes or a no"
+    red: float | None
     "from here on it is red"
     worse: Literal["high", "low"]
     colour: Colour

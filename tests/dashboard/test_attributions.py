@@ -163,9 +163,10 @@ def test_what_a_full_audit_explains_stands_below_and_else_what_adds_it(root: Pat
     os.utime(path / "report.json", ns=(1, 1))
     page = attributions("good", part="explanations")
     headings = [one.value for one in page.subheader]
-    for heading in ("Maps of words", "Concepts: directions", "Probes: one thing"):
+    for heading in ("Maps of words", "Concepts: directions", "Probes: one thing", "May this rew"):
         assert any(one.startswith(heading) for one in headings)
-    methods, concepts, probes = (one.value for one in page.dataframe[-3:])
+    methods, concepts, probes, signals = (one.value for one in page.dataframe[-4:])
+    assert list(signals["light"]) == ["red", "red"]
     assert methods["lost without"].str.contains("random").all()
     assert list(concepts["concept"]) == [HOSTILE] * len(concepts)
     assert list(probes["edit"]) == [HOSTILE] * len(probes)

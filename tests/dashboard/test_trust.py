@@ -24,7 +24,7 @@ from irl.records import (
     TrustReport,
 )
 from irl.runs import open_run
-from tests.dashboard.samples import HOSTILE, MARK, estimate
+from tests.dashboard.samples import HOSTILE, MARK, estimate, write_audit
 from tests.dashboard.shown import drawn
 
 pytestmark = pytest.mark.slow
@@ -166,3 +166,12 @@ def test_a_report_that_is_none_is_a_sentence(root: Path, name: str, file: str):
 def test_an_unfinished_run_says_so(root: Path):
     open_run("trust", {"reward": "r"}, {}, root / "half")
     assert "This run is unfinished" in said(page(run="half"))
+
+
+def test_a_full_audit_is_asked_about_on_the_same_page(root: Path):
+    audit, trust = write_audit(root, "audited"), write_trust(root, "trust")
+    for name in ("trust.json", TRIAGE):
+        (audit / name).write_bytes((trust / name).read_bytes())
+    shown = page(run="audited")
+    assert shown.title[0].value == "May this reward be believed here? Amber"
+    assert len(shown.dataframe[-1].value) > 0

@@ -27,6 +27,7 @@ def explanations(text: str) -> dict[str, Any]:
         "probes": probes(text),
         "segments": segments(text),
         "one_token": one_token(text),
+        "trust": trust(text),
     }
 
 
@@ -125,6 +126,34 @@ def one_token(text: str) -> dict[str, Any]:
         **{"left_out": None, "aligned_share": 0.5, "reference_share": 0.5, "floor": 1e-6},
         **{"off_map": 20, "best": [token | {"low": None, "high": None}], "worst": [token]},
         "caveats": _caveats(text),
+    }
+
+
+def trust(text: str) -> dict[str, Any]:
+    measured = ("kl_nats", "effective_share", "epistemic", "aleatoric", "spread", "unsettled")
+    gains = ("distance", "beyond", "reward_gain", "length_gain")
+    measures = {
+        **{"responses": 512, "prompts": 64, "effective_answers": 90.0},
+        **{name: interval(0.3125) for name in (*measured, *gains)},
+    }
+    signal = {"name": text, "reason": text, "worse": "high", "colour": "red"}
+    return {
+        **{"schema": "irl.trust/1", "run_id": text, "created": text, "versions": {text: text}},
+        **{"reward": text, "members": 10, "source": text, "data_policy": text},
+        **{"data_nats_per_token": interval(), "own_nats_per_token": interval()},
+        **{"fitted_answers": 1280, "held_out_pairs": 320, "held_out_accuracy": interval(0.75)},
+        **{"neighbours": 10, "lamp": {"colour": "red", "reasons": [text]}, "measures": measures},
+        "signals": [
+            signal | {"value": interval(6.5), "amber": 2.5, "red": 4.5},
+            signal | {"value": None, "amber": None, "red": None},
+        ],
+        "groups": [{"group": text, "measures": measures, "colour": "amber"}],
+        "triage": [{"category": "boundary", "share": interval(0.4375), "responses": 224}],
+        "detectors": [
+            {"name": text, "planted": text, "auc": interval(0.9375), "reason": None},
+            {"name": text, "planted": text, "auc": None, "reason": text},
+        ],
+        **{"input": {}, "caveats": _caveats(text)},
     }
 
 

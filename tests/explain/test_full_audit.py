@@ -1,21 +1,25 @@
 """`irl audit --full` on tiny models: its parts are those of the single commands, and are kept."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
-from explain.jobs import full
+from explain.jobs import full, full_trust
 from explain.jobs.attribution import attribute
 from explain.jobs.audit import run_audit
 from explain.jobs.probe import probe_run
 from explain.jobs.probe_settings import probe_settings
 from irl.config import AuditSettings
 from irl.errors import PolicyError
-from irl.records import AttributionReport, AuditReport, ProbesReport, Record
+from irl.jobs.trust_grounds import grounds_of
+from irl.records import AttributionReport, AuditReport, ProbesReport, Record, TrustReport
 from irl.runs import read_run
 from tests import fakes
+from tests.explain import parts
 
 _ABOUT_THE_RUN = ("run_id", "created", "settings", "timings_seconds", "peak_memory_bytes")
 
@@ -35,6 +39,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> AuditSettings:
             "reference": str(reference),
             "prompts": str(folder / "prompts.jsonl"),
             "sampling": {"responses_per_prompt": 4, "max_new_tokens": 8},
+            "fitting": {"min_responses": 2},
             "full": True,
         }
     )
@@ -66,11 +71,45 @@ def test_every_part_is_a_file_of_the_run_and_on_its_page(
     audited: tuple[Path, AuditReport],
 ) -> None:
     folder, report = audited
-    for name in ("attributions", "concepts", "probes", "segments", "one_token"):
+    for name in ("attributions", "concepts", "probes", "segments", "one_token", "triage"):
         assert (folder / f"{name}.parquet").is_file()
     page = (folder / "report.html").read_text()
     assert "Probes: one thing is changed" in page
+    assert "May this reward be believed here?" in page
     assert "not-measured-explanations" not in {row.code for row in report.verdict.caveats}
+
+
+def test_trust_stands_below_the_verdict_on_prompts_that_no_member_saw(
+    audited: tuple[Path, AuditReport], tmp_path: Path
+) -> None:
+    """The members are a run of their own, which can be asked again wherever the audit lies."""
+    folder, report = audited
+    assert report.explanations is not None
+    trust = report.explanations.trust
+    assert trust is not None
+    assert report.verdict.objective_found is False
+    assert (trust.lamp.colour, trust.lamp.reasons[0]) == ("red", full_trust.REASONS[False])
+    assert trust.measures.kl_nats is not None
+    assert trust.measures.kl_nats.value < math.log(2) + 0.2, "of one half of a mixture"
+    shutil.copytree(folder, tmp_path / "moved")
+    grounds = grounds_of(str(tmp_path / "moved" / full_trust.ENSEMBLE))
+    assert str(grounds.settings.run) == str(tmp_path / "moved")
+    asked = set(pq.read_table(folder / "triage.parquet")["prompt"].to_pylist())
+    assert asked == set(grounds.held_out.prompts)
+    assert not asked & set(grounds.training.prompts)
+
+
+def test_no_light_of_an_audit_is_better_than_its_verdict() -> None:
+    given = TrustReport.model_validate(parts.trust("t"))
+    green = [one.model_copy(update={"colour": "green"}) for one in given.signals]
+    groups = [one.model_copy(update={"colour": "green"}) for one in given.groups]
+    report = given.model_copy(update={"signals": green, "groups": groups})
+    for found, colour in ((True, "green"), (None, "amber"), (False, "red")):
+        below = full_trust.below_the_verdict(report, found)
+        assert below.lamp.colour == colour
+        assert {one.colour for one in below.groups} == {colour}
+        assert full_trust.below_the_verdict(given, found).lamp.colour == "red"
+        assert full_trust.OF_THESE in below.caveats
 
 
 @pytest.mark.slow_extra

@@ -313,6 +313,12 @@ def test_a_full_audit_shows_its_contexts_probes_tokens_and_maps():
         "Not measured: lantern, layer 2 (lantern).",
         "lantern lantern 42 +0.19 -0.06 to +0.44, n = 12 – not measured",
         "lantern lantern 0.50 +0.25 to +0.75, n = 12".replace("+", ""),
+        "believed here? Red Asked of 512 answers of lantern to 64 prompts",
+        "lantern lantern 6.5 6.25 to 6.75 12 from 2.5 up from 4.5 up red",
+        "lantern lantern – – – red",
+        "lantern 64 amber 0.31 0.06 to 0.56 0.31",
+        "boundary 0.44 0.19 to 0.69 224",
+        "lantern lantern 0.94 0.69 to 1.19 lantern lantern lantern",
     ):
         assert part in explained, part
     without = dict.fromkeys(parts.explanations("lantern"))

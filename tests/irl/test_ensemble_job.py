@@ -15,7 +15,7 @@ from irl.errors import InputError
 from irl.evaluation.abstention import abstention
 from irl.evaluation.calibration import label_odds
 from irl.evaluation.pair_figures import brier, disagreement, figures, reliability
-from irl.jobs.ensemble import EnsembleRun, fit_ensemble, fit_members, rewarded
+from irl.jobs.ensemble import LABELS, EnsembleRun, fit_ensemble, fit_members, rewarded
 from irl.jobs.ensemble_settings import EnsembleSettings
 from irl.rewards.stored import load_reward
 from tests import fakes
@@ -167,10 +167,18 @@ def test_a_run_prefers_by_the_reward_that_it_recovered(tmp_path: Path):
     table = {
         **{"prompt_id": [name] * 4, "prompt": ["hi"] * 4},
         **{"response": ["a", "b", "c", "d"], "reward_nats": [0.5, -1.0, 2.0, 0.0]},
+        "log_ratio_nats": [-2.0, 3.0, 1.0, 0.0],
     }
     pq.write_table(pa.table(table), tmp_path / "responses.parquet")
     pairs = pairs_of(rewarded(tmp_path / "responses.parquet"))
     assert set(zip(pairs.chosen, pairs.rejected, strict=True)) == {("c", "b"), ("a", "d")}
+    by_ratio = pairs_of(rewarded(tmp_path / "responses.parquet", LABELS["log-ratio"]))
+    assert set(zip(by_ratio.chosen, by_ratio.rejected, strict=True)) == {("b", "a"), ("c", "d")}
+
+
+def test_only_answers_of_a_run_have_log_ratios(tmp_path: Path):
+    with pytest.raises(InputError, match="give --run"):
+        fit_ensemble(preferences=write(tmp_path), label="log-ratio", out=tmp_path / "run")
 
 
 def test_figures_by_hand():

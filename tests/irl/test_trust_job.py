@@ -179,6 +179,27 @@ def test_data_that_changed_or_went_are_refused_in_a_sentence(tmp_path: Path):
         grounds_of(str(tmp_path / "ensemble"))
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")
+def test_an_adapter_is_asked_about_like_any_policy(tmp_path: Path):
+    """Its files name the run; nothing of the answers is looked at here."""
+    reference = fakes.save(fakes.model(), tmp_path / "reference")
+    adapter = fakes.save_adapter(reference, tmp_path / "adapter")
+    given = {"preferences": write_pairs(tmp_path), "form": "linear", "learning": LEARNING}
+    fit_ensemble(out=tmp_path / "ensemble", confidences=(), **given)
+    report = trust(
+        out=tmp_path / "run",
+        reward=str(tmp_path / "ensemble"),
+        policy=str(adapter),
+        reference=str(reference),
+        answers=2,
+        max_new_tokens=4,
+        most_answers=50,
+    ).report
+    assert report.source == str(adapter)
+    assert report.data_policy == str(reference)
+
+
 def test_other_rewards_are_refused_with_what_to_do(tmp_path: Path):
     with pytest.raises(InputError, match=r"run of irl recover.*irl ensemble --run"):
         grounds_of(str(RECOVERED))

@@ -1,0 +1,136 @@
+"""Whose answers are asked about, and who wrote what a reward was fitted to.
+
+What `irl audit` sampled was written by two policies, as much by one as by the other: its density is
+the mean of theirs, ln data(y) = ln(sum_i exp(ln policy_i(y))) - ln k for k policies.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from irl.config import Loading, Sampling
+from irl.engine.scoring import score_policy
+from irl.errors import InputError
+from irl.jobs.trust_grounds import Grounds
+from irl.jobs.trust_settings import TrustSettings
+from irl.policies.checkpoint import locate
+from irl.policies.load import load_full
+from irl.policies.pair import PolicyPair, load_pair
+from irl.policies.policy import Policy
+from irl.runs import as_named
+from irl.tensors import TokenSequence
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Policies:
+    """The policy in question, where it is known, and those that wrote the data in equal shares."""
+
+    policy: Policy | None
+    data: tuple[Policy, ...]
+
+    @classmethod
+    def of_audit(cls, pair: PolicyPair) -> "Policies":
+        """The aligned policy, asked about by what both sides of a pair wrote."""
+        return cls(pair.aligned, (pair.reference, pair.aligned))
+
+    @property
+    def reader(self) -> Policy:
+        """Whose tokens and hidden states speak of the data."""
+        return self.data[0]
+
+    @property
+    def written_by(self) -> str:
+        """The names of those that wrote the data."""
+        return " and ".join(one.checkpoint.source for one in self.data)
+
+    @property
+    def context_tokens(self) -> int:
+        """The longest sequence that all can read."""
+        every = self.data if self.policy is None else (*self.data, self.policy)
+        return min(one.context_tokens for one in every)
+
+    def nats(
+        self, sequences: Sequence[TokenSequence], sampling: Sampling
+    ) -> tuple[Array, Array | None]:
+        """Log-probability of each under the data's policies together, and under the policy."""
+        known = {id(one): _sums(one, sequences, sampling) for one in self.data}
+        data = mixed(np.stack(list(known.values())))
+        if self.policy is None:
+            return data, None
+        own = known.get(id(self.policy))
+        return data, _sums(self.policy, sequences, sampling) if own is None else own
+
+
+def mixed(nats: Array) -> Array:
+    """Of log-probabilities [policy, sequence], that of their even mixture [sequence]."""
+    result: Array = logsumexp(nats, axis=0) - np.log(len(nats))
+    return result
+
+
+def load_policies(settings: TrustSettings, grounds: Grounds) -> Policies:
+    """Load them: --reference, else the two of the run whose answers were fitted, else the base.
+
+    Raises:
+        InputError: nothing names the data's policy, or answers were drawn at another temperature.
+        PolicyError: one cannot be loaded, or they read text in unlike ways.
+    """
+    if settings.reference is None and grounds.settings.run is not None:
+        return _of_run(settings, Path(grounds.settings.run))
+    named = settings.reference or grounds.settings.base
+    if named is None:
+        raise InputError(
+            f"The ensemble {settings.reward} reads words, so nothing names the policy that wrote "
+            "what it was fitted to; give --reference."
+        )
+    if settings.policy is None:
+        return Policies(None, (load_full(locate(named), settings.loading),))
+    pair = load_pair(settings.policy, named, settings.loading)
+    return Policies(pair.aligned, (pair.reference,))
+
+
+def refuse_temperature(temperature: float) -> None:
+    """Raise InputError unless answers were drawn as they are scored, at temperature 1."""
+    if temperature != 1:
+        raise InputError(
+            f"The answers that the reward was fitted to were drawn at temperature {temperature:g}; "
+            "trust compares policies as they are, at temperature 1. Sample at that."
+        )
+
+
+def _of_run(settings: TrustSettings, run: Path) -> Policies:
+    document = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["settings"]
+    if document.get("aligned") is None:
+        raise InputError(
+            f"The run {run} knows samples only, so nothing names the policy that wrote what the "
+            "ensemble was fitted to; give --reference."
+        )
+    refuse_temperature(document["sampling"]["temperature"])
+    pair = load_pair(*_sides(run, document), Loading.checked(document["loading"]))
+    if settings.policy is None:
+        return Policies(None, (pair.reference, pair.aligned))
+    if _same(settings.policy, pair.aligned):
+        return Policies.of_audit(pair)
+    asked = load_pair(settings.policy, pair.reference.checkpoint.source, settings.loading)
+    return Policies(asked.aligned, (pair.reference, pair.aligned))
+
+
+def _sides(run: Path, document: dict[str, Any]) -> tuple[str, str | None]:
+    aligned, reference = document["aligned"], document.get("reference")
+    return as_named(run, aligned), None if reference is None else as_named(run, reference)
+
+
+def _same(source: str, policy: Policy) -> bool:
+    return locate(source).folder.resolve() == locate(policy.checkpoint.source).folder.resolve()
+
+
+def _sums(policy: Policy, sequences: Sequence[TokenSequence], sampling: Sampling) -> Array:
+    found = score_policy(policy, sequences, sampling)
+    return np.array([float(one.double().sum()) for one in found])
