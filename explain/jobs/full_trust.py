@@ -97,7 +97,7 @@ def below_the_verdict(report: TrustReport, found: bool | None) -> TrustReport:
         one.model_copy(update={"colour": worse(one.colour, objective.colour)})
         for one in report.groups
     ]
-    update = {"signals": given, "lamp": lamp(given), "groups": groups}
+    update = {"signals": given, "lamp": lamp(given), "groups": groups, "reward": ENSEMBLE}
     return report.model_copy(update=update | {"caveats": (*report.caveats, OF_THESE)})
 
 

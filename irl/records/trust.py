@@ -98,7 +98,7 @@ class TrustReport(Record):
     created: str
     versions: dict[str, str]
     reward: str
-    "the run of the ensemble"
+    "the run of the ensemble; of an audit, the folder in its own"
     members: int
     source: str
     "the policy, or the file of responses"

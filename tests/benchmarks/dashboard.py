@@ -14,6 +14,7 @@ import tempfile
 import time
 from multiprocessing import get_context
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -21,12 +22,15 @@ import pyarrow.parquet as pq
 import streamlit as st
 
 from dashboard import loading
-from irl.records import Estimate, ResultRow
+from irl.jobs.trust_table import TRIAGE
+from irl.records import Estimate, ResultRow, TrustReport
+from irl.records.trust import Category
 from irl.runs import open_run
 from tests.benchmarks.tables import write_table
 from tests.dashboard.recovered import contraction, report, truth, write_recovery
 from tests.dashboard.samples import audit_report, write_course
 from tests.dashboard.shown import view
+from tests.explain.parts import trust
 
 RESPONSES, TOKENS, EACH = 200_000, 100, 8
 REPEATS = 5
@@ -53,6 +57,28 @@ def make_run(root: Path, name: str, n: int) -> None:
             writers[file].write_table(table)
     for writer in writers.values():
         writer.close()
+    run.finish({})
+
+
+def make_triage(root: Path, name: str, n: int) -> None:
+    """An `irl trust` that sorted n responses."""
+    run = open_run("trust", {"reward": "e", "policy": "p", "n": n}, {}, root / name)
+    run.write_text("trust.json", TrustReport.model_validate(trust("t")).to_json())
+    rng = np.random.default_rng(1)
+    texts = [" ".join(rng.choice(VOCABULARY, 40)) for _ in range(500)]
+    kinds = list(get_args(Category))
+    columns: dict[str, object] = {
+        "response_id": [f"{at:08d}-0" for at in range(n)],
+        "prompt": [texts[at % 500] for at in range(n)],
+        "response": [texts[(7 * at) % 500] for at in range(n)],
+        "category": [kinds[at] for at in rng.integers(len(kinds), size=n)],
+        **{name: rng.random(n) for name in ("distance", "margin", "probability")},
+        "neighbour_texts": [texts[:3]] * n,
+        "neighbour_distances": [[0.1, 0.2, 0.3]] * n,
+        "neighbour_wrong": [[0.0, 1.0, 0.5]] * n,
+    }
+    full = {field.name: columns.get(field.name, pa.nulls(n, field.type)) for field in TRIAGE}
+    run.write_table("triage.parquet", pa.table(full, schema=TRIAGE))
     run.finish({})
 
 
@@ -120,6 +146,7 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "Reward accuracy": ("accuracy", {"run": "large"}),
     "Policy drift": ("drift", {"run": "large"}),
     "Ensembles and RLHF": ("training", {"run": "course"}),
+    "Trust": ("trust", {"run": "trust", "response": "00012345-0"}),
     "Compare": ("compare", {"run": "large", "with": "other"}),
     "Workbench": ("workbench", {"run": "large"}),
     "Export": ("export", {"run": "large"}),
@@ -190,6 +217,7 @@ def main() -> None:
 def _make_all(root: Path) -> None:
     make_run(root, "large", RESPONSES)
     make_run(root, "other", 100)
+    make_triage(root, "trust", RESPONSES)
     write_course(root, "course")
     for method in ("log-ratio", "bradley-terry", "max-margin"):
         write_recovery(root, method, report(method))
