@@ -15,7 +15,8 @@ from typing import Final
 
 from irl.config import AuditSettings
 from irl.data import PromptRow
-from irl.evaluation.trust import lamp, worse
+from irl.evaluation.trust import lamp
+from irl.evaluation.trust_measures import at_best
 from irl.jobs.ensemble import fit_ensemble
 from irl.jobs.ensemble_settings import EnsembleSettings
 from irl.jobs.trust import REPORT, answer
@@ -93,10 +94,7 @@ def below_the_verdict(report: TrustReport, found: bool | None) -> TrustReport:
         reason=REASONS[found],
     )
     given = [*report.signals, objective]
-    groups = [
-        one.model_copy(update={"colour": worse(one.colour, objective.colour)})
-        for one in report.groups
-    ]
+    groups = at_best(report.groups, objective.colour)
     update = {"signals": given, "lamp": lamp(given), "groups": groups, "reward": ENSEMBLE}
     return report.model_copy(update=update | {"caveats": (*report.caveats, OF_THESE)})
 

@@ -19,7 +19,8 @@ the ESS share, speak of the policy. Green takes 100 of either; fewer than 10 by 
 or fewer than 1 by ESS are red. Distance and variance are told by the share of responses (or of
 their comparisons) beyond 95 % of held-out ones, which is 5 % where nothing has changed. The lamp is
 the worst of all; what is not known is never green, so that variance alone never is (2311.14110 asks
-variance alone; it misses a policy that collapsed where members agree).
+variance alone; it misses a policy that collapsed where members agree). Nor is distance where it
+does not tell what is planted for it: embeddings may hardly see that a text is broken.
 """
 
 from collections.abc import Sequence
@@ -47,6 +48,8 @@ TWICE: Final = 2 * (1 - LEVEL)
 "Share beyond from which it is not green: twice what held-out ones have"
 MOSTLY: Final = 0.5
 "Share beyond from which it is red"
+TELLS: Final = 0.7
+"AUC of distance on planted texts, low end of its interval, below which it is never green"
 _RANK: Final[dict[Colour, int]] = {"green": 0, "amber": 1, "red": 2}
 
 
@@ -184,6 +187,25 @@ def signals(measures: TrustMeasures, limits: Limits, accuracy: Estimate | None) 
             "share of comparisons on which members differ more than on 95 % of held-out pairs",
         ),
         _signal("accuracy", accuracy, (0.5, 0.5), "low", "accuracy on held-out pairs"),
+    ]
+
+
+def as_detected(given: Sequence[Signal], auc: Estimate | None) -> list[Signal]:
+    """The signals, distance at best amber where it does not find what was planted for it.
+
+    Args:
+        given: the signals.
+        auc: of distance on planted texts; None where nothing could be planted.
+    """
+    if auc is not None and auc.low >= TELLS:
+        return list(given)
+    found = "nothing could be planted" if auc is None else f"AUC {auc:.2g} on what was planted"
+    blind = f"distance: not shown to find broken text here ({found}), so never green."
+    return [
+        one.model_copy(update={"colour": "amber", "reason": f"{one.reason} {blind}"})
+        if one.name == "distance" and one.colour == "green"
+        else one
+        for one in given
     ]
 
 

@@ -17,9 +17,10 @@ from irl.evaluation.trust import (
     lamp,
     share_beyond,
     signals,
+    worse,
 )
 from irl.records import Estimate
-from irl.records.trust import TrustGroup, TrustMeasures
+from irl.records.trust import Colour, TrustGroup, TrustMeasures
 from irl.rewards.words import words
 
 Array = NDArray[np.float64]
@@ -115,6 +116,11 @@ def grouped(
         colour = lamp(signals(measures, limits, accuracy)).colour
         found.append(TrustGroup(group=name, measures=measures, colour=colour))
     return found
+
+
+def at_best(groups: Sequence[TrustGroup], colour: Colour) -> list[TrustGroup]:
+    """The groups, none with a better light than this."""
+    return [one.model_copy(update={"colour": worse(one.colour, colour)}) for one in groups]
 
 
 def groups_of(prompts: Sequence[str], types: Sequence[str | None]) -> list[str]:

@@ -31,13 +31,14 @@ from irl.evaluation.triage import (
 )
 from irl.evaluation.trust import (
     Limits,
+    as_detected,
     lamp,
     limit_of,
     signals,
     spread,
     uncertainty,
 )
-from irl.evaluation.trust_measures import Judged, Seen, grouped, groups_of, measured
+from irl.evaluation.trust_measures import Judged, Seen, at_best, grouped, groups_of, measured
 from irl.jobs.encoding import log_refused
 from irl.jobs.named_reward import reward_sha256
 from irl.jobs.trust_answers import (
@@ -191,7 +192,9 @@ def answer(
     found, seed = one.drawn, settings.seed
     log_refused(run, found.source, found.refused)
     groups = groups_of([row.text for row in found.typed], [row.type for row in found.typed])
-    right = accuracy_of(grounds, seed)
+    right, detectors = accuracy_of(grounds, seed), around.detectors(seed)
+    given = as_detected(one.signals, detectors[0].auc)
+    by_group = grouped(one.seen, one.limits, groups, right, seed)
     report = TrustReport(
         schema=TRUST_SCHEMA,
         run_id=run.run_id,
@@ -207,12 +210,12 @@ def answer(
         held_out_pairs=len(grounds.held_out),
         held_out_accuracy=right,
         neighbours=settings.neighbours,
-        lamp=lamp(one.signals),
-        signals=one.signals,
+        lamp=lamp(given),
+        signals=given,
         measures=one.measures,
-        groups=grouped(one.seen, one.limits, groups, right, seed),
+        groups=by_group if given == one.signals else at_best(by_group, "amber"),
         triage=_counts(one.sorted.triage, one.ours.prompt, seed),
-        detectors=around.detectors(seed),
+        detectors=detectors,
         input={"refused_rows": len(found.refused), "scored_not_finite": one.not_finite},
         caveats=_caveats(settings, grounds, apart=one.written.apart),
     )

@@ -11,6 +11,7 @@ from irl.evaluation.trust import (
     ENOUGH_ANSWERS,
     LEVEL,
     Limits,
+    as_detected,
     effective_share,
     lamp,
     limit_of,
@@ -20,8 +21,8 @@ from irl.evaluation.trust import (
     spread,
     uncertainty,
 )
-from irl.evaluation.trust_measures import Judged, Seen, grouped, groups_of, measured
-from irl.records import Estimate, TrustMeasures
+from irl.evaluation.trust_measures import Judged, Seen, at_best, grouped, groups_of, measured
+from irl.records import Estimate, TrustGroup, TrustMeasures
 
 PROMPTS, EACH, MEMBERS = 40, 6, 5
 PROMPT = np.repeat(np.arange(PROMPTS), EACH)
@@ -196,6 +197,27 @@ def test_variance_alone_never_turns_it_green():
     assert light(kl_nats=None, effective_share=None) == "amber"
     assert light(kl_nats=None) == "amber"
     assert light(unsettled=estimate(0.0)) == "green", "beside all the others it does no harm"
+
+
+@pytest.mark.parametrize(
+    ("auc", "colour"),
+    [(estimate(0.95, 0.01), "green"), (estimate(0.75, 0.1), "amber"), (None, "amber")],
+)
+def test_distance_is_green_only_where_it_finds_what_was_planted(auc: Estimate | None, colour: str):
+    limits, right = Limits(1000, 0.1, 1.5), estimate(0.9, 0.05)
+    found = as_detected(signals(measures(), limits, right), auc)
+    assert lamp(found).colour == colour
+    assert [one.name for one in found if one.colour != "green"] == (
+        [] if colour == "green" else ["distance"]
+    )
+    far = signals(measures(beyond=estimate(0.6)), limits, right)
+    assert as_detected(far, auc) == far, "what is far is red whatever was planted"
+
+
+def test_no_group_is_better_than_what_is_capped():
+    one = TrustGroup(group="g", measures=measures(), colour="green")
+    two = TrustGroup(group="h", measures=measures(), colour="red")
+    assert [each.colour for each in at_best([one, two], "amber")] == ["amber", "red"]
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
