@@ -6,9 +6,9 @@ organisms, their exact `testbed` or false `alarms`, wrong labels (`noise`), the 
 posteriors, the `readability` of log-ratios, `probes`, `ensembles`, `over-optimisation`, the
 `round-trip` of recovered rewards, the `distillation` of an advantage into a student, rewards that
 others `published`, the `replication` of their experiment, the `localisation` of what pays by maps
-of words, the `gaps` of gradient attributions, forecasts of a reward's error (`trust`), or the
-detectors of the `triage`, or the choice of `prompts`. Every row of docs/results/NAME.json is one
-measurement.
+of words, the `gaps` of gradient attributions, forecasts of a reward's error (`trust`), the
+detectors of the `triage`, the choice of `prompts`, or the arithmetic of a `cluster` beside a
+simulation of it. Every row of docs/results/NAME.json is one measurement.
 """
 
 import logging
@@ -22,6 +22,7 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from explain.jobs.alarm_results import AlarmsRecipe, alarm_rows
+from explain.jobs.cluster_results import ClusterRecipe, cluster_rows
 from explain.jobs.coverage_results import CoverageRecipe, coverage_rows
 from explain.jobs.distillation_results import DistillationRecipe, distillation_rows
 from explain.jobs.ensemble_results import EnsemblesRecipe, ensemble_rows
@@ -76,6 +77,7 @@ Recipe = (
     | PromptsRecipe
     | TrustRecipe
     | TriageRecipe
+    | ClusterRecipe
 )
 _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = MappingProxyType(
     {
@@ -100,6 +102,7 @@ _MAKERS: Mapping[type[Recipe], Callable[[Any, Making], list[ResultRow]]] = Mappi
         PromptsRecipe: prompts_rows,
         TrustRecipe: trust_rows,
         TriageRecipe: triage_rows,
+        ClusterRecipe: cluster_rows,
     }
 )
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])
