@@ -241,7 +241,7 @@ def tail_seconds(work: Work, cluster: Cluster) -> float:
     kinds = _kinds(work, cluster)
     sigma = math.sqrt(math.log1p(cluster.spread**2))
     longest = max(d for _, d in kinds) * math.exp(8 * sigma)
-    x = np.linspace(0.0, longest, 20_001)
+    x = np.linspace(0.0, longest, 4_001)
     below = np.ones_like(x)
     for count, d in kinds:
         below *= _left_below(x, d, sigma) ** count
@@ -261,7 +261,7 @@ def best_responses_per_shard(work: Work, cluster: Cluster) -> float:
         t = sqrt(T h / (k + T (1 + spread^2) / (2 M))).
 
     Without a tail that is Young's sqrt(2 h M), with h for the time of a checkpoint. It is not what
-    rules here: T is far less than M, and t = sqrt(2 T h).
+    rules here: T is far less than M, and t = sqrt(2 T h). No worker can have less than a shard.
     """
     per_response = seconds_per_response(work, cluster)
     pace = sum(count / d for count, d in _kinds(work, cluster))
@@ -269,7 +269,10 @@ def best_responses_per_shard(work: Work, cluster: Cluster) -> float:
     wall = work.responses / cluster.responses_per_shard / pace
     tail = tail_seconds(work, cluster) / shard
     lost = wall * (1 + cluster.spread**2) / (2 * cluster.node_mtbf_seconds)
-    return math.sqrt(wall * cluster.idle_seconds / (tail + lost)) / per_response
+    most = work.responses / cluster.workers
+    if tail + lost == 0:
+        return most
+    return min(math.sqrt(wall * cluster.idle_seconds / (tail + lost)) / per_response, most)
 
 
 def _kinds(work: Work, cluster: Cluster) -> Sequence[tuple[int, float]]:
