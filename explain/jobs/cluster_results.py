@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from explain.jobs.result_rows import Making, Measured, counted
 from irl.bootstrap import from_sums, ratio
-from irl.engine.cluster_plan import HOUR, Cluster, Plan, Work, plan
+from irl.engine.cluster_plan import HOUR, MOST_TRIES, Cluster, Plan, Work, plan
 from irl.engine.cluster_simulation import Course, simulate
 from irl.engine.cluster_sizes import sizes
 from irl.errors import InputError
@@ -25,6 +25,7 @@ from irl.records import Estimate, ResultRow
 ARITHMETIC, SIMULATION, RATIO = "arithmetic", "simulation", "arithmetic / simulation"
 WALL, OVERHEAD, FAILURES = "wall", "GPU time that is not computing", "failed nodes"
 LOST = "cost of a failed node"
+GIVEN_UP = "shards lost three times"
 MANY = 10
 "failed nodes in a run, from which on their cost is worth a row"
 
@@ -102,6 +103,7 @@ def _job_rows(work: Work, cluster: Cluster) -> Iterator[ResultRow]:
         ("driver busy", "share", planned.driver_share),
         (FAILURES, "", planned.failures),
         (LOST, "GPU-hours", planned.gpu_hours_per_failure),
+        (GIVEN_UP, "", planned.given_up),
         ("ids sent to the actors", "GB", size.sent / 1e9),
         ("nats received by the driver", "GB", size.received / 1e9),
         ("nats received by the driver", "MB a second", size.received_per_second / 1e6),
@@ -149,6 +151,9 @@ def _costs(
     yield Measured(case, []).row(ARITHMETIC, metric, "GPU-hours", expected)
     found = _over(np.array(spent), failures)
     yield Measured(case, [seed]).row(SIMULATION, metric, "GPU-hours", found)
+    yield Measured(case, []).row(ARITHMETIC, GIVEN_UP, "", counted(planned.given_up, 1))
+    lost = [float((course.losses >= MOST_TRIES).sum()) for course in courses]
+    yield Measured(case, [seed]).row(SIMULATION, GIVEN_UP, "", _mean(lost))
 
 
 def _mean(values: Sequence[float] | NDArray[np.float64]) -> Estimate | None:

@@ -17,6 +17,8 @@ from scipy.special import ndtr
 from irl.errors import InputError
 
 HOUR = 3600.0
+MOST_TRIES = 3
+"of a shard"
 LLAMA_3_NODE_MTBF_SECONDS = 54 * 24 * HOUR * (16384 / 8) / 419
 "419 unexpected interruptions in 54 days on 16,384 GPUs, 8 a node (Llama 3, arXiv:2407.21783)"
 
@@ -128,6 +130,8 @@ class Plan:
     "held, from the first second to the last"
     failures: float
     gpu_hours_per_failure: float
+    given_up: float
+    "shards that are lost three times, after which the engine stops"
     tail_seconds: float
     "from the mean end of the workers to the end of all"
     driver_share: float
@@ -177,6 +181,7 @@ def plan(work: Work, cluster: Cluster) -> Plan:
         gpu_hours=wall * cluster.workers * cluster.gpus_per_worker / HOUR,
         failures=cluster.nodes * wall / (cluster.node_mtbf_seconds + cluster.replace_seconds),
         gpu_hours_per_failure=lost_seconds(work, cluster) * cluster.gpus_per_worker / HOUR,
+        given_up=shards * _lost(cluster, max(d for _, d in _kinds(work, cluster))) ** MOST_TRIES,
         tail_seconds=tail,
         driver_share=driver / wall,
         best_responses_per_shard=best_responses_per_shard(work, cluster),
@@ -202,17 +207,19 @@ def shards_per_second(work: Work, cluster: Cluster) -> float:
     Unlike theirs, M is of one node, however many there are: the others go on. The last summand is
     the spread of d to second order. To first order c = d (1 + (R + L + d (1 + spread^2) / 2) / M).
 
-    One driver that needs w seconds a shard is a queue. With rho its share of busy time, a result
-    waits w rho / (2 (1 - rho)) (M/D/1, Pollaczek and Khinchin), and W workers with the cycle
-    a = W / (w sum 1/c) come round at
+    One driver that needs w seconds a shard, and hands a worker its next one after it has written
+    the last, is a queue. With rho its share of busy time, a result waits w rho / (2 (1 - rho))
+    before it is written (M/D/1, Pollaczek and Khinchin), and W workers come round at
 
-        rho = 2 W / (a + W + sqrt((a - W)^2 + 2 W)),    rate = rho / w.
+        rho = 2 W / (a + W + sqrt((a - W)^2 + 2 W)),    a = 1 + W / (w sum 1/c),
+
+    which solves rho (a + rho / (2 (1 - rho))) = W. The rate is rho / w.
     """
     rate = sum(count / _seconds_per_delivery(cluster, d) for count, d in _kinds(work, cluster))
     written = cluster.driver_seconds
     if written == 0:
         return rate
-    w, a = cluster.workers, cluster.workers / (rate * written)
+    w, a = cluster.workers, 1 + cluster.workers / (rate * written)
     return 2 * w / (a + w + math.sqrt((a - w) ** 2 + 2 * w)) / written
 
 
@@ -272,7 +279,8 @@ def best_responses_per_shard(work: Work, cluster: Cluster) -> float:
     most = work.responses / cluster.workers
     if tail + lost == 0:
         return most
-    return min(math.sqrt(wall * cluster.idle_seconds / (tail + lost)) / per_response, most)
+    around = cluster.idle_seconds + cluster.driver_seconds_per_shard
+    return min(math.sqrt(wall * around / (tail + lost)) / per_response, most)
 
 
 def _kinds(work: Work, cluster: Cluster) -> Sequence[tuple[int, float]]:
@@ -301,6 +309,11 @@ def _left_below(x: NDArray[np.float64], mean: float, sigma: float) -> NDArray[np
     with np.errstate(divide="ignore"):
         z = (np.log(x) - math.log(mean)) / sigma
     return np.asarray(x / mean * ndtr(-z - sigma / 2) + ndtr(z - sigma / 2))
+
+
+def _lost(cluster: Cluster, d: float) -> float:
+    """P(the node of a shard fails before it is done) = 1 - e^(-d / M)."""
+    return -math.expm1(-d / cluster.node_mtbf_seconds)
 
 
 def _late_seconds(work: Work, cluster: Cluster) -> float:

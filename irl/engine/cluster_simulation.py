@@ -3,8 +3,8 @@
 The same cluster as in `irl.engine.cluster_plan`, without its approximations. Nodes fail after
 exponential times, loading or not; their shards return to the front of the queue once the failure
 is noticed; another node loads the policies anew. Results reach the driver at once; it takes them
-one by one, hands out the next shard, and writes. What becomes of every second of every worker is
-kept.
+one by one, writes, and then hands out the next shard. What becomes of every second of every worker
+is kept. A shard is tried as often as it takes; the engine stops after three times.
 """
 
 import heapq
@@ -49,9 +49,9 @@ class Course:
     wall_seconds: float
     seconds: Seconds
     failures: int
-    interrupted: int
-    "shards that a failure took, once for every time"
     deliveries: NDArray[np.int64]
+    "of each shard"
+    losses: NDArray[np.int64]
     "of each shard"
 
 
@@ -111,6 +111,7 @@ class _Run:
         self.queue = deque(range(len(useful)))
         self.left = len(useful)
         self.deliveries = np.zeros(len(useful), dtype=np.int64)
+        self.losses = np.zeros(len(useful), dtype=np.int64)
         self.events: list[tuple[float, int, _Event, int, int]] = []
         self.pushed = 0
         self.lives = [0] * cluster.nodes
@@ -123,7 +124,6 @@ class _Run:
         self.driver_free = 0.0
         self.seconds = Seconds()
         self.failures = 0
-        self.interrupted = 0
 
     def course(self) -> Course:
         """Play until the last shard is written."""
@@ -144,7 +144,7 @@ class _Run:
         wall = self.driver_free
         for worker in self.workers:
             self._leave(worker, wall)
-        return Course(wall, self.seconds, self.failures, self.interrupted, self.deliveries)
+        return Course(wall, self.seconds, self.failures, self.deliveries, self.losses)
 
     def _nodes(self) -> list[int]:
         return [index // self.cluster.workers_per_node for index in range(self.cluster.workers)]
@@ -190,9 +190,8 @@ class _Run:
         self.seconds.slow += self.useful[worker.shard] * (worker.slowdown - 1)
         self.seconds.between += cluster.idle_seconds
         worker.state, worker.since = _State.PARKED, now
-        start = max(now, self.driver_free)
-        self.driver_free = start + self.writing[worker.shard]
-        self._give(index, now, start)
+        self.driver_free = max(now, self.driver_free) + self.writing[worker.shard]
+        self._give(index, now, self.driver_free)
 
     def _failed(self, now: float, node: int) -> None:
         self.failures += 1
@@ -200,7 +199,7 @@ class _Run:
         for index in self.on_node[node]:
             worker = self.workers[index]
             if worker.state is _State.BUSY:
-                self.interrupted += 1
+                self.losses[worker.shard] += 1
                 self.lost_shards[node].append(worker.shard)
             self._enter(worker, _State.DOWN, now)
         self._push(now + self.cluster.notice_seconds, _Event.NOTICED, node, node)

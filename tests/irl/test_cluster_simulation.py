@@ -42,10 +42,10 @@ def test_equal_shards_without_failures_end_in_rounds(workers: int):
     assert planned.wall_hours * HOUR == pytest.approx(wall, rel=1e-12)
 
 
-def test_one_worker_waits_for_the_last_file_alone():
+def test_one_worker_waits_for_every_file():
     found = play(replace(CALM, workers=1, driver_seconds_per_shard=5.0))
-    assert found.wall_seconds == pytest.approx(CALM.load_seconds + 1000 * TAKES + 5.0)
-    assert found.seconds.waiting == pytest.approx(5.0)
+    assert found.wall_seconds == pytest.approx(CALM.load_seconds + 1000 * (TAKES + 5.0))
+    assert found.seconds.waiting == pytest.approx(5_000.0)
 
 
 def test_a_driver_that_is_slower_than_the_workers_sets_the_pace():
@@ -68,7 +68,7 @@ HARD = replace(
 def test_every_shard_is_delivered_once_and_every_second_is_booked(seed: int):
     found = play(HARD, seed)
     assert found.failures > 0
-    assert found.interrupted > 0
+    assert found.losses.sum() > 0
     assert set(found.deliveries.tolist()) == {1}
     assert found.seconds.total == pytest.approx(60 * found.wall_seconds, rel=1e-12)
     assert min(vars(found.seconds).values()) >= 0
@@ -124,7 +124,7 @@ def test_a_failure_costs_half_a_shard_a_replacement_and_a_loading_of_each_worker
         seconds = found.seconds
         spent = seconds.lost + seconds.down + seconds.loading - 16 * cluster.load_seconds
         lost.append(spent / max(found.failures, 1))
-        ages.append(seconds.lost / max(found.interrupted, 1))
+        ages.append(seconds.lost / max(found.losses.sum(), 1))
     # a node that fails while it loads holds no shard: that much the plan counts too much
     busy = math.exp(-cluster.load_seconds / cluster.node_mtbf_seconds)
     loading = cluster.node_mtbf_seconds * (1 - busy)
@@ -179,6 +179,14 @@ def test_the_arithmetic_is_off_where_a_worker_has_two_shards_and_nodes_fail():
         driver_seconds_per_response=0.0,
         driver_seconds_per_shard=0.0,
     )
-    walls = [play(cluster, seed, Work()).wall_seconds / HOUR for seed in range(8)]
-    error = np.std(walls, ddof=1) / math.sqrt(len(walls))
-    assert abs(np.mean(walls) - plan(Work(), cluster).wall_hours) > 3 * error
+    walls = [play(cluster, seed, Work()).wall_seconds / HOUR for seed in range(4)]
+    assert plan(Work(), cluster).wall_hours < 0.95 * np.mean(walls)
+
+
+def test_shards_that_are_lost_three_times_are_as_many_as_planned():
+    """Shards as long as a third of what a node lives; those at the end of the job included."""
+    cluster = replace(CALM, workers=64, node_mtbf_seconds=3 * TAKES, workers_per_node=1)
+    expected = plan(WORK, cluster).given_up
+    counts = [int((play(cluster, seed).losses >= 3).sum()) for seed in range(3)]
+    assert expected == pytest.approx(1000 * (1 - math.exp(-1 / 3)) ** 3)
+    assert sum(counts) == pytest.approx(3 * expected, abs=4 * math.sqrt(3 * expected))
