@@ -5,14 +5,14 @@ as the mean of `irl.engine.cluster_simulation` over draws; their ratio says wher
 may be used.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from itertools import product
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from explain.jobs.result_rows import Making, Measured, counted
 from irl.bootstrap import from_sums, ratio
@@ -28,6 +28,7 @@ LOST = "cost of a failed node"
 GIVEN_UP = "shards lost three times"
 MANY = 10
 "failed nodes in a run, from which on their cost is worth a row"
+_CLUSTER = TypeAdapter(Cluster)
 
 
 class ClusterRecipe(BaseModel):
@@ -66,7 +67,7 @@ def cases(recipe: ClusterRecipe) -> Iterator[tuple[str, Cluster]]:
     """Every cluster of the recipe.
 
     Raises:
-        InputError: a setting has no such name.
+        InputError: there is no such setting, or it cannot have this value.
     """
     for workers, mtbf, size in product(
         recipe.workers, recipe.mtbf_hours, recipe.responses_per_shard
@@ -76,14 +77,21 @@ def cases(recipe: ClusterRecipe) -> Iterator[tuple[str, Cluster]]:
             name,
             Cluster(workers=workers, node_mtbf_seconds=mtbf * HOUR, responses_per_shard=size),
         )
-    known = {field.name for field in fields(Cluster)}
     for name, settings in recipe.others.items():
-        unknown = sorted(set(settings) - known)
-        if unknown:
-            raise InputError(
-                f"A cluster has no {', '.join(unknown)}; it has {', '.join(sorted(known))}."
-            )
-        yield name, replace(Cluster(), **settings)  # type: ignore[arg-type]
+        yield name, _cluster(settings)
+
+
+def _cluster(settings: Mapping[str, float | int]) -> Cluster:
+    known = {field.name for field in fields(Cluster)}
+    unknown = sorted(set(settings) - known)
+    if unknown:
+        raise InputError(
+            f"A cluster has no {', '.join(unknown)}; it has {', '.join(sorted(known))}."
+        )
+    try:
+        return _CLUSTER.validate_python(settings)
+    except ValidationError as error:
+        raise InputError(f"A cluster cannot have these settings ({error}).") from None
 
 
 def _job_rows(work: Work, cluster: Cluster) -> Iterator[ResultRow]:
