@@ -1,4 +1,4 @@
-"""docs/cluster.md: its files can be read and say the same, and its figures are those of the table."""
+"""docs/cluster.md: its files can be read and agree, and its figures are those of the table."""
 
 import json
 import re
