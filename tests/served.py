@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -52,12 +53,14 @@ class CompletionsServer:
     hang_seconds: float = 1.0
     noise_nats: float = 0.0
     asked: list[Json] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
     most_at_once: int = 0
 
     def __enter__(self) -> "CompletionsServer":
+        self._own = deepcopy(self.model)  # while it is scored here its attention is another
         self._lock, self._at_once, self._counted = threading.Lock(), 0, threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Handler", (_Handler,), {"serves": self})
+        )
         self._server.daemon_threads = True
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
@@ -117,7 +120,7 @@ class CompletionsServer:
         return choice
 
     def _logits(self, ids: list[int]) -> torch.Tensor:
-        return self.model(input_ids=torch.tensor([ids])).logits[0].float()
+        return self._own(input_ids=torch.tensor([ids])).logits[0].float()
 
     def _scored(self, prompt: list[int]) -> list[Json | None]:
         nats = self._logits(prompt).log_softmax(-1)
@@ -142,52 +145,49 @@ class CompletionsServer:
         return ids
 
 
-def _handler(server: CompletionsServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    serves: CompletionsServer
 
-        def do_GET(self) -> None:
-            page = server.page(self.path)
-            self._answer(404 if page is None else 200, page or {})
+    def do_GET(self) -> None:
+        page = self.serves.page(self.path)
+        self._answer(404 if page is None else 200, page or {})
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            server.headers.append(dict(self.headers))
-            if server.key is not None and self.headers["Authorization"] != f"Bearer {server.key}":
-                given = self.headers["Authorization"]
-                return self._answer(401, {"error": f"Invalid key: {given}"})
-            if self.path != "/v1/completions":
-                return self._answer(404, {"error": "no such page"})
-            status, answer = server.complete(body)
-            return self._answer(status, answer) if status else self._fail(answer["fault"])
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        given, key = self.headers["Authorization"], self.serves.key
+        if key is not None and given != f"Bearer {key}":
+            return self._answer(401, {"error": f"Invalid key: {given}"})
+        if self.path != "/v1/completions":
+            return self._answer(404, {"error": "no such page"})
+        status, answer = self.serves.complete(body)
+        return self._answer(status, answer) if status else self._fail(answer["fault"])
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
-        def _fail(self, fault: str) -> None:
-            if fault == "hang":
-                time.sleep(server.hang_seconds)
-            if fault in ("hang", "drop"):
-                self.close_connection = True
-                return
-            if fault == "cut":
-                return self._answer(200, {"choices": [{"index": 0}] * 9}, keep=20)
+    def _fail(self, fault: str) -> None:
+        if fault == "hang":
+            time.sleep(self.serves.hang_seconds)
+        if fault in ("hang", "drop"):
+            self.close_connection = True
+        elif fault == "cut":
+            self._answer(200, {"choices": [{"index": 0}] * 9}, keep=20)
+        else:
             status, _, after = fault.partition(" after ")
             headers = {"Retry-After": after} if after else {}
-            return self._answer(int(status), {"error": f"status {status}"}, headers)
+            self._answer(int(status), {"error": f"status {status}"}, headers)
 
-        def _answer(
-            self, status: int, said: Json, headers: dict[str, str] | None = None, keep: int = -1
-        ) -> None:
-            data = json.dumps(said).encode()
-            data = data if keep < 0 else data[:keep]
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            for name, value in (headers or {}).items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
-
-    return Handler
+    def _answer(
+        self, status: int, said: Json, headers: dict[str, str] | None = None, keep: int = -1
+    ) -> None:
+        data = json.dumps(said).encode()
+        data = data if keep < 0 else data[:keep]
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)

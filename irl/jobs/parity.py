@@ -106,7 +106,9 @@ def parity(settings: ParitySettings, out: Path) -> ParityRecord:
 def _scored(settings: ParitySettings, table: Table[PromptRow], pair: PolicyPair) -> _Scored:
     room = pair.context_tokens - settings.max_new_tokens
     asked = table.rows[: settings.prompt_limit]
-    rows, encoded, refused = encode_prompts(asked, pair.tokenizer, room, settings.chat, table.source)
+    rows, encoded, refused = encode_prompts(
+        asked, pair.tokenizer, room, settings.chat, table.source
+    )
     if len(rows) < 2:
         raise InputError(f"{settings.prompts} holds one usable prompt; at least two are needed.")
     prompt = np.repeat(np.arange(len(rows)), settings.answers)

@@ -55,9 +55,12 @@ from irl.jobs.trust_grounds import Grounds, grounds_of, sampled
 from irl.jobs.trust_settings import TrustSettings
 from irl.jobs.trust_surroundings import Surroundings, surroundings_of
 from irl.jobs.trust_table import triage_table
-from irl.policies.checkpoint import files_sha256, locate
+from irl.policies.checkpoint import files_sha256, locate, locate_base
 from irl.policies.encoder import of_policy
 from irl.policies.quiet import quiet_libraries
+from irl.policies.served.load import served_sha256
+from irl.policies.served.policy import served_caveats
+from irl.policies.served_file import names_server
 from irl.records import Caveat, Estimate
 from irl.records.trust import TRUST_SCHEMA, Signal, TriageCounts, TrustMeasures, TrustReport
 from irl.rewards.words import words
@@ -214,7 +217,10 @@ def _answered(
         triage=_counts(one.sorted.triage, one.ours.prompt, seed),
         detectors=around.detectors(seed),
         input={"refused_rows": len(found.refused), "scored_not_finite": one.not_finite},
-        caveats=_caveats(settings, grounds, apart=one.written.apart),
+        caveats=(
+            *_caveats(settings, grounds, apart=one.written.apart),
+            *served_caveats(policies.policy, policies.data),
+        ),
     )
     kept, held = (one.ours, one.seen.ours.reward), (around.held, grounds.wrong)
     return report, triage_table(found.prompts, groups, kept, one.sorted, held, settings.shown)
@@ -225,10 +231,16 @@ def _inputs(settings: TrustSettings, grounds: Grounds, asked: Asked) -> dict[str
     for name in ("policy", "reference"):
         source = getattr(settings, name)
         if source is not None:
-            location = locate(source)
-            folders = [location.folder] if location.adapter is None else [location.adapter]
-            hashes[name] = files_sha256(*folders)
+            hashes[name] = _policy_sha256(source)
     return hashes
+
+
+def _policy_sha256(source: str) -> str:
+    if names_server(source):
+        return served_sha256(source)
+    location = locate(source)
+    base = [] if location.adapter is None else [locate_base(location).folder]
+    return files_sha256(location.folder, *base)
 
 
 def _sorted(

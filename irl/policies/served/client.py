@@ -10,6 +10,7 @@ import json
 import os
 import random
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -196,12 +197,14 @@ class Client:
     @cached_property
     def _http(self) -> httpx2.Client:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        return httpx2.Client(
+        http = httpx2.Client(
             headers=headers,
             timeout=self.served.timeout_seconds,
             limits=httpx2.Limits(max_connections=self.served.in_flight),
             trust_env=not _is_here(urlsplit(self.served.url).hostname or ""),
         )
+        weakref.finalize(self, http.close)  # connections are kept open for the next request
+        return http
 
 
 def side_by_side(

@@ -55,16 +55,32 @@ def load_served(
     return policy
 
 
+def served_sha256(source: str) -> str:
+    """What a run depends on, from the file and the record alone: the server is not asked.
+
+    Raises:
+        InputError: the file or the record cannot be used.
+        PolicyError: there is no such tokenizer, or the record did not pass.
+    """
+    served = read_served(source)
+    reads = _reads_sha256(source, served)
+    return _identity(served, reads, _record(source, served, reads))
+
+
 def reader_sha256(policy: ServedPolicy, source: str) -> str:
     """The hash of what reads text for it."""
-    location = locate(beside(source, policy.client.served.tokenizer), weights=False)
-    return files_sha256(location.folder, weights=False)
+    return _reads_sha256(source, policy.client.served)
 
 
 def server_version(policy: ServedPolicy) -> str | None:
     """What the server says of its version, as vLLM does; None if it says nothing."""
     said = (policy.client.get("/version") or {}).get("version")
     return said if isinstance(said, str) else None
+
+
+def _reads_sha256(source: str, served: Served) -> str:
+    location = locate(beside(source, served.tokenizer), weights=False)
+    return files_sha256(location.folder, weights=False)
 
 
 def _record(source: str, served: Served, reads: str) -> ParityRecord | None:
