@@ -49,6 +49,9 @@ class CompletionsServer:
     key: str | None = None
     longest: int = 64
     defaults: Json = field(default_factory=dict)
+    "of its checkpoint: they fill what a request leaves out"
+    insists: Json = field(default_factory=dict)
+    "on this, whatever a request says"
     eos_ids: frozenset[int] = frozenset({2})
     hang_seconds: float = 1.0
     noise_nats: float = 0.0
@@ -102,7 +105,7 @@ class CompletionsServer:
     def _completed(self, body: Json) -> tuple[int, Json]:
         if body["model"] != self.name:
             return 404, {"error": {"message": f"The model {body['model']} does not exist."}}
-        given = self.defaults | body
+        given = self.defaults | body | self.insists
         for prompt in given["prompt"]:
             if len(prompt) + given["max_tokens"] > self.longest:
                 return 400, {"error": {"message": f"maximum context length is {self.longest}"}}

@@ -7,7 +7,6 @@ parity: parity.json            # made by `irl parity`; beside this file
 key_env: MY_KEY                # the environment variable that holds the key, if one is needed
 """
 
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ from pydantic import Field, field_validator
 from irl.config import Settings
 from irl.errors import InputError
 
-SUFFIXES = (".yaml", ".yml", ".json")
+_SUFFIXES = (".yaml", ".yml")
 
 
 class Served(Settings):
@@ -62,7 +61,7 @@ class Served(Settings):
 def names_server(source: str) -> bool:
     """Whether this names a file about a served policy."""
     path = Path(source).expanduser()
-    return path.suffix in SUFFIXES and not path.is_dir()
+    return path.suffix in _SUFFIXES and not path.is_dir()
 
 
 def read_served(source: str) -> Served:
@@ -99,8 +98,7 @@ def beside(source: str, named: str) -> str:
 def _document(source: str) -> dict[str, Any]:
     path = Path(source).expanduser()
     try:
-        text = path.read_text(encoding="utf-8")
-        document = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         kind = error.strerror if isinstance(error, OSError) else type(error).__name__
         raise InputError(
