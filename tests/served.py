@@ -9,7 +9,6 @@ defaults of its checkpoint to whatever a request leaves out.
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+HANG_SECONDS = 60.0
 Json = dict[str, Any]
 Fault = str | None
 
@@ -38,8 +38,8 @@ class CompletionsServer:
     """Serves a model from a thread of its own, while it is entered.
 
     `fault` names what happens to the request of a number: "429", "429 after 7" (Retry-After),
-    "500", "503", "cut" (JSON that breaks off), "drop" (no answer at all), "hang" (longer than
-    `hang_seconds`). `distort` changes an answer that would have been right.
+    "500", "503", "cut" (JSON that breaks off), "drop" (no answer at all), "hang" (until the
+    server ends). `distort` changes an answer that would have been right.
     """
 
     model: PreTrainedModel
@@ -53,10 +53,10 @@ class CompletionsServer:
     insists: Json = field(default_factory=dict)
     "on this, whatever a request says"
     eos_ids: frozenset[int] = frozenset({2})
-    hang_seconds: float = 1.0
     noise_nats: float = 0.0
     asked: list[Json] = field(default_factory=list)
     most_at_once: int = 0
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "CompletionsServer":
         self._own = deepcopy(self.model)  # while it is scored here its attention is another
@@ -72,6 +72,7 @@ class CompletionsServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.ended.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -172,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _fail(self, fault: str) -> None:
         if fault == "hang":
-            time.sleep(self.serves.hang_seconds)
+            self.serves.ended.wait(HANG_SECONDS)
         if fault in ("hang", "drop"):
             self.close_connection = True
         elif fault == "cut":

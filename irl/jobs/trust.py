@@ -231,11 +231,12 @@ def _inputs(settings: TrustSettings, grounds: Grounds, asked: Asked) -> dict[str
     for name in ("policy", "reference"):
         source = getattr(settings, name)
         if source is not None:
-            hashes[name] = _policy_sha256(source)
+            hashes[name] = policy_sha256(source)
     return hashes
 
 
-def _policy_sha256(source: str) -> str:
+def policy_sha256(source: str) -> str:
+    """What a run depends on of a policy: its files, with those of an adapter's base."""
     if names_server(source):
         return served_sha256(source)
     location = locate(source)

@@ -124,7 +124,8 @@ class Client:
             return {}
         if not answer.is_success:
             return self._refusal(answer)
-        return _object(answer.content) or _Failed("an answer that is not whole JSON")
+        said = _object(answer.content)
+        return _Failed("an answer that is not whole JSON") if said is None else said
 
     def _wait_seconds(self, attempt: int, failed: "_Failed") -> float:
         longest = self.served.longest_wait_seconds
@@ -260,7 +261,7 @@ class _Queue(Generic[Item, Result]):
 def _object(content: bytes) -> Json | None:
     try:
         said = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return said if isinstance(said, dict) else None
 

@@ -153,13 +153,20 @@ class ServedPolicy(Policy):
         """
         seeds = torch.randint(_SEEDS, (len(prompts),), generator=generator).tolist()
         ends, model = sorted(eos_ids), self.client.served.model
+        pieces = self._pieces
 
         def ask(at: int, stopped: Event) -> Ids:
             body = draw_request(model, prompts[at], seeds[at], ends, max_new_tokens, temperature)
             said = self.client.post(_COMPLETIONS, body, stopped)
-            return self._believed(lambda: drawn(prompts[at], eos_ids, max_new_tokens, said))
+            return self._believed(lambda: drawn(prompts[at], eos_ids, max_new_tokens, pieces, said))
 
         return side_by_side(ask, range(len(prompts)), self._at_once)
+
+    @property
+    def _pieces(self) -> int:
+        """Ids that the model can draw; some have more rows than their tokenizer has pieces."""
+        config = self.reader.config.get_text_config()
+        return max(int(getattr(config, "vocab_size", None) or 0), len(self.tokenizer))
 
     @property
     def _at_once(self) -> int:

@@ -7,7 +7,6 @@ defaults would change (top-k, top-p, penalties) is switched off by name: servers
 defaults to whatever a request leaves out.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
@@ -60,8 +59,8 @@ def scores(sequences: Sequence[TokenSequence], said: Json) -> list[Nats]:
     return [_score(one, choice) for one, choice in zip(sequences, choices, strict=True)]
 
 
-def drawn(prompt: Ids, ends: frozenset[int], max_tokens: int, said: Json) -> Ids:
-    """The answer's ids, with the end token if one was drawn.
+def drawn(prompt: Ids, ends: frozenset[int], max_tokens: int, pieces: int, said: Json) -> Ids:
+    """The answer's ids, each below `pieces`, with the end token if one was drawn.
 
     Raises:
         ServerError: the server gives no ids, answers another prompt, or ends where it should not.
@@ -77,6 +76,8 @@ def drawn(prompt: Ids, ends: frozenset[int], max_tokens: int, said: Json) -> Ids
         )
     if len(ids) > max_tokens:
         raise ServerError(f"an answer has {len(ids)} tokens where {max_tokens} were allowed")
+    if any(not 0 <= token < pieces for token in ids):
+        raise ServerError(f"an answer holds ids beyond the {pieces} of the vocabulary")
     if any(token in ends for token in ids[:-1]):
         raise ServerError("an answer goes on after a token that ends it")
     if len(ids) < max_tokens and not (ids and ids[-1] in ends):
@@ -116,7 +117,7 @@ def _logprob(entry: object, token: int, at: int) -> float:
         other = f"names token {next(iter(entry), '?')}" if isinstance(entry, dict) else "is null"
         raise ServerError(f"position {at} of a prompt {other} where token {token} was asked about")
     value = named.get("logprob") if isinstance(named, dict) else None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not _is_finite(value):
         raise ServerError(f"the log-probability at position {at} of a prompt is {value!r}"[:200])
     if value == _MINUS_INFINITY:
         raise ServerError(
@@ -148,5 +149,10 @@ def _in_order(said: Json, n: int) -> list[Json]:
     return [by_index[at] for at in range(n)]
 
 
+def _is_finite(value: object) -> TypeGuard[float]:
+    """Whether a float32 can hold it: what a server says may be of any kind and size."""
+    return isinstance(value, int | float) and type(value) is not bool and abs(value) < 1e30
+
+
 def _are_ids(ids: object) -> TypeGuard[list[int]]:
-    return isinstance(ids, list) and all(type(token) is int and token >= 0 for token in ids)
+    return isinstance(ids, list) and all(type(token) is int for token in ids)
