@@ -61,9 +61,7 @@ class CompletionsServer:
     def __enter__(self) -> "CompletionsServer":
         self._own = deepcopy(self.model)  # while it is scored here its attention is another
         self._lock, self._at_once, self._counted = threading.Lock(), 0, threading.Lock()
-        self._server = ThreadingHTTPServer(
-            ("127.0.0.1", 0), type("Handler", (_Handler,), {"serves": self})
-        )
+        self._server = _Quiet(("127.0.0.1", 0), type("Handler", (_Handler,), {"serves": self}))
         self._server.daemon_threads = True
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
@@ -147,6 +145,11 @@ class CompletionsServer:
                 logits[logits < logits.topk(kept).values[-1]] = -torch.inf
             ids.append(int(torch.multinomial(logits.softmax(-1), 1, generator=generator)))
         return ids
+
+
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Whoever asked may have gone; stderr belongs to the command under test."""
 
 
 class _Handler(BaseHTTPRequestHandler):
