@@ -156,7 +156,7 @@ def test_a_server_that_does_not_draw_from_the_policy_does_not_pass(
 ):
     with CompletionsServer(stand.model, insists=drawing) as server:
         named = stand.names(server, tmp_path / "served.yaml")
-        more = ("--set", "max_new_tokens=12", "--set", "answers=4")
+        more = ("--set", "max_new_tokens=10", "--set", "answers=3")
         done = stand.compare(named, tmp_path / "parity.json", *more)
     assert done.code == 1
     assert "does not draw from the policy itself" in done.out
@@ -349,6 +349,7 @@ def assert_nowhere(secret: str, folder: Path, done: Done) -> None:
         assert secret.encode() not in file.read_bytes(), file
 
 
+@pytest.mark.slow
 def test_a_run_whose_server_dies_goes_on_where_it_stopped(
     record: Path, stand: Stand, tmp_path: Path
 ):

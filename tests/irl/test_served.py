@@ -177,7 +177,7 @@ def test_so_many_requests_at_once_and_no_more(
 # --- what may pass ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_failures_at_random_change_no_number(
     seed: int, model: PreTrainedModel, sequences: list[TokenSequence]
 ):

@@ -198,11 +198,13 @@ class Client:
     @cached_property
     def _http(self) -> httpx2.Client:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        parts = urlsplit(self.served.url)
         http = httpx2.Client(
             headers=headers,
+            verify=parts.scheme == "https",  # else there is nothing to read certificates for
             timeout=self.served.timeout_seconds,
             limits=httpx2.Limits(max_connections=self.served.in_flight),
-            trust_env=not _is_here(urlsplit(self.served.url).hostname or ""),
+            trust_env=not _is_here(parts.hostname or ""),
         )
         weakref.finalize(self, http.close)  # connections are kept open for the next request
         return http
