@@ -589,6 +589,14 @@ def test_after_a_failure_nothing_new_is_begun():
     assert len(begun) < 20
 
 
+def test_nothing_is_tried_again_once_nobody_waits(model: PreTrainedModel):
+    stopped = threading.Event()
+    stopped.set()
+    with CompletionsServer(model, fault=always("500")) as server, pytest.raises(ServerError):
+        served_by(server).client.post("/completions", {}, stopped)
+    assert len(server.asked) == 1
+
+
 def test_an_interruption_does_not_wait_for_a_server_that_hangs(
     model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
 ):
