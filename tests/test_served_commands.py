@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from irl.config import Loading, ScoreSettings
 from irl.data import read_prompts
+from irl.data.bundled import BUNDLED_PAIR
 from irl.errors import InputError, PolicyError
 from irl.jobs.parity import ParitySettings, parity
 from irl.organisms.language import train_tokenizer
@@ -382,6 +383,26 @@ def test_a_server_that_is_not_there_is_one_sentence(record: Path, stand: Stand, 
     asked = ("--reference", stand.reference, "--prompts", stand.prompts)
     done = irl("score", "--aligned", named, *asked, "--out", tmp_path / "run")
     assert_refused(done, "gave no usable answer in 2 attempts")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("dtype", "least", "most"), [("float32", 0.0, 1e-5), ("float16", 1e-4, 0.05)]
+)
+def test_what_half_precision_costs_on_the_bundled_pair(
+    dtype: str, least: float, most: float, tmp_path: Path
+):
+    """docs/remote.md has the figures of 64 prompts."""
+    aligned = BUNDLED_PAIR.parent / "detox" / "aligned"
+    model = AutoModelForCausalLM.from_pretrained(aligned, dtype=dtype).eval()
+    with CompletionsServer(model, longest=model.config.max_position_embeddings) as server:
+        about = {"url": server.url, "model": "tiny", "tokenizer": str(aligned)}
+        (tmp_path / "served.yaml").write_text(json.dumps(about))
+        prompts = str(aligned.parent / "prompts.jsonl")
+        named = {"served": str(tmp_path / "served.yaml"), "local": str(aligned), "prompts": prompts}
+        found = parity(ParitySettings(**named, prompt_limit=12), tmp_path / "parity.json")
+    assert found.passed
+    assert least <= found.token_nats.largest <= most
 
 
 @pytest.mark.slow
