@@ -249,11 +249,12 @@ def test_what_the_server_asks_to_wait_is_waited(
     assert 25 < waited <= 33
 
 
+@pytest.mark.parametrize("said", ["soon", "-5", "", "Mon, 01 Jan 99999999999 00:00:00 GMT"])
 def test_a_retry_after_that_is_nonsense_is_passed_over(
-    model: PreTrainedModel, sequences: list[TokenSequence]
+    said: str, model: PreTrainedModel, sequences: list[TokenSequence]
 ):
     waits = Waits()
-    with CompletionsServer(model, fault=first(1, "429 after soon")) as server:
+    with CompletionsServer(model, fault=first(1, f"429 after {said}")) as server:
         served_by(server, waits).nats(sequences[:1])
     assert waits.seconds[0] <= 0.5
 
