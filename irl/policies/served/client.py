@@ -158,22 +158,10 @@ class Client:
             raise ServerError(
                 f"The server {self.served.url} sends on to {to}; give that address as url."
             )
-        hint = {
-            401: f"; {self._key_hint()}",
-            403: f"; {self._key_hint()}",
-            404: f"; is {self.served.url} the address up to /v1, and {self.served.model} a model "
-            "that it serves?",
-        }.get(status, "")
         raise ServerError(
             f"The server {self.served.url} refuses with status {status}: "
-            f"{said or 'no reason'}{hint}."
+            f"{said or 'no reason'}{_hint(self.served, status)}."
         )
-
-    def _key_hint(self) -> str:
-        name = self.served.key_env
-        if name is None:
-            return "name the environment variable that holds the key by key_env"
-        return f"does the environment variable {name} hold the right key?"
 
     def _plain(self, text: str) -> str:
         """One line of what a server says, without the key if the server repeats it."""
@@ -184,16 +172,7 @@ class Client:
 
     @cached_property
     def _key(self) -> str | None:
-        name = self.served.key_env
-        if name is None:
-            return None
-        key = os.environ.get(name, "").strip()
-        if not key or not key.isascii() or not key.isprintable():
-            raise InputError(
-                f"The environment variable {name}, which key_env names, is not set or holds no "
-                "plain key; export it first."
-            )
-        return key
+        return None if self.served.key_env is None else _read_key(self.served.key_env)
 
     @cached_property
     def _http(self) -> httpx2.Client:
@@ -258,6 +237,27 @@ class _Queue(Generic[Item, Result]):
             except BaseException as error:  # raised where the results are waited for
                 self.failed.append(error)
                 self.stopped.set()
+
+
+def _read_key(name: str) -> str:
+    key = os.environ.get(name, "").strip()
+    if not key or not key.isascii() or not key.isprintable():
+        raise InputError(
+            f"The environment variable {name}, which key_env names, is not set or holds no plain "
+            "key; export it first."
+        )
+    return key
+
+
+def _hint(served: Served, status: int) -> str:
+    """What may be wrong, where the status tells."""
+    if status == 404:
+        return f"; is {served.url} the address up to /v1, and {served.model} a model of its?"
+    if status not in (401, 403):
+        return ""
+    if served.key_env is None:
+        return "; name the environment variable that holds the key by key_env"
+    return f"; does the environment variable {served.key_env} hold the right key?"
 
 
 def _object(content: bytes) -> Json | None:
