@@ -7,6 +7,7 @@ from irl.evaluation.identifiability import ALARM, LeftOpen
 from irl.jobs.agreement import Agreement
 from irl.jobs.scoring import Sampled
 from irl.policies.pair import PolicyPair
+from irl.policies.served.policy import served_caveats
 from irl.policies.template import has_template
 from irl.records import Caveat
 
@@ -77,8 +78,10 @@ def _input_facts(
 
 
 def _pair_facts(sampled: Sampled, pair: PolicyPair) -> Iterator[tuple[str, str]]:
+    for caveat in served_caveats(pair.aligned, pair.reference):
+        yield caveat.code, caveat.text
     dtype = pair.aligned.checkpoint.dtype
-    if dtype != "float32":
+    if dtype not in ("float32", "served"):
         off = pair.aligned.path.precision_nats
         measured = "" if off is None else f", here by {off:.2g} nats per response on average"
         yield (

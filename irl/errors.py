@@ -3,6 +3,7 @@
 IrlError                    anything this project refuses
 ├── InputError (ValueError)     a file, column, setting or argument that cannot be used
 ├── PolicyError (ValueError)    a checkpoint or a pair of checkpoints that cannot be scored
+├── ServerError                 a served policy that does not answer, or not what it was asked
 └── RunError (OSError)          a run folder that cannot be read or written
 
 The command line turns each of them into one sentence on stderr and exit code 2.
@@ -19,6 +20,10 @@ class InputError(IrlError, ValueError):
 
 class PolicyError(IrlError, ValueError):
     """A checkpoint, or a pair of checkpoints, that cannot be scored."""
+
+
+class ServerError(IrlError):
+    """A served policy that does not answer, or not what it was asked; the same command goes on."""
 
 
 class RunError(IrlError, OSError):

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 Aligned = Annotated[
-    str | None, typer.Option(help="Aligned checkpoint: directory, hub id or PEFT adapter.")
+    str | None,
+    typer.Option(help="Aligned checkpoint: directory, hub id, PEFT adapter or file of a server."),
 ]
 Reference = Annotated[
     str | None, typer.Option(help="Reference checkpoint; an adapter's base if left out.")

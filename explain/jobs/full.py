@@ -29,7 +29,7 @@ from explain.targets import log_ratio
 from irl.config import AuditSettings, ScoreSettings
 from irl.data import LabelledResponse, PromptRow, Table
 from irl.engine.shards import Progress
-from irl.errors import IrlError
+from irl.errors import IrlError, ServerError
 from irl.jobs.clock import Clock
 from irl.jobs.scoring import asked_of
 from irl.jobs.trust import REPORT as TRUST
@@ -93,6 +93,8 @@ def explained(audited: Audited) -> tuple[Explanations, list[Caveat]]:
         with audited.clock.stage(path.stem):
             try:
                 return read_record(path, kind) if path.is_file() else make(audited)
+            except ServerError:  # may pass: the run stays unfinished, and goes on here
+                raise
             except IrlError as error:
                 code = f"not-measured-{path.stem.replace('_', '-')}"
                 missing.append(Caveat(code=code, text=str(error)))

@@ -30,6 +30,7 @@ from irl.jobs.clock import Clock
 from irl.jobs.scoring import input_hashes, prompts_of, sample_and_score
 from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.quiet import quiet_libraries
+from irl.policies.served.policy import served_caveats
 from irl.records import Caveat, ProbesReport
 from irl.rewards.stored import load_reward
 from irl.runs import RunFolder, file_sha256, now, open_run, read_record, versions
@@ -126,7 +127,7 @@ def probe_answers(
     by = measuring(settings, of.pair, of.target)
     ground = with_typical(ground, by)
     found = run_probes(of.declared, ground, by, labelled_by(of.target, of.labels, by))
-    report = _report(run, settings, ground, of.declared, found)
+    report = _report(run, settings, ground, of, found)
     run.write_table("probes.parquet", edited_table(found.measured))
     run.write_text(PROBES, report.to_json())
     return report
@@ -230,14 +231,15 @@ def labelled_by(
 
 
 def _report(
-    run: RunFolder, settings: ProbeSettings, ground: Ground, declared: Probes, found: Found
+    run: RunFolder, settings: ProbeSettings, ground: Ground, of: Probing, found: Found
 ) -> ProbesReport:
+    declared = of.declared.model_dump(mode="json")
     return ProbesReport(
         schema="irl.probes/1",
         run_id=run.run_id,
         created=now(),
         versions=versions(),
-        settings={**settings.model_dump(mode="json"), "declared": declared.model_dump(mode="json")},
+        settings={**settings.model_dump(mode="json"), "declared": declared},
         target=settings.target,
         unit=UNIT[settings.target == LOG_RATIO],
         within_prompt_sd=ground.sd,
@@ -249,7 +251,7 @@ def _report(
         two_by_two=found.two_by_two,
         triggers=found.triggers,
         flips=found.flips,
-        caveats=[OFF_POLICY],
+        caveats=[OFF_POLICY, *served_caveats(of.pair.aligned, of.pair.reference)],
     )
 
 

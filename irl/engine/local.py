@@ -17,6 +17,7 @@ from irl.engine.sides import Side, of_both
 from irl.policies.pair import PolicyPair
 from irl.policies.policy import Policy
 from irl.policies.sample import Ids, sample
+from irl.policies.served.policy import ServedPolicy
 from irl.tensors import TokenSequence
 
 RESPONSES_PER_SHARD = 2048
@@ -119,6 +120,14 @@ def draw_answers(
     sampling: Sampling,
 ) -> list[Ids]:
     """One answer per prompt, in the order given; long prompts are answered first."""
+    if isinstance(policy, ServedPolicy):
+        return policy.answers(
+            prompts,
+            generator,
+            max_new_tokens=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            eos_ids=eos_ids,
+        )
     order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
     drawn = sample(
         policy,

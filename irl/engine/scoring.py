@@ -8,6 +8,7 @@ import torch
 from irl.config import Sampling
 from irl.policies.exact import out_of_memory, packed_nats, packs_are_exact
 from irl.policies.policy import Policy
+from irl.policies.served.policy import ServedPolicy
 from irl.tensors import Nats, TokenSequence, by_length
 
 CPU_ROW_TOKENS = 2048
@@ -21,8 +22,11 @@ def score_policy(
 ) -> list[torch.Tensor]:
     """Nats per response token under one policy, in the order given.
 
-    Where memory runs out, rows of half the size do the rest, and all that comes later.
+    Where memory runs out, rows of half the size do the rest, and all that comes later. A policy
+    that is served is asked.
     """
+    if isinstance(policy, ServedPolicy):
+        return policy.nats(sequences)
     nats: list[torch.Tensor] = [torch.empty(0)] * len(sequences)
     waiting = [index for index, sequence in enumerate(sequences) if sequence.response_ids]
     while waiting:

@@ -25,10 +25,13 @@ def of_both(pair: PolicyPair, work: Work[Result]) -> dict[Side, Result]:
     """What `work` makes of each side.
 
     Two sides that share a model (an adapter, switched on and off) and models on an accelerator take
-    turns. The threads of each side are a function of those at hand alone, so that the same machine
-    computes the same numbers. If one side fails, or Ctrl-C is pressed, the other stops too.
+    turns; a side that is served waits for its server beside the other. The threads of each side are
+    a function of those at hand alone, so that the same machine computes the same numbers.
+    If one side fails, or Ctrl-C is pressed, the other stops too.
     """
     threads = torch.get_num_threads()
+    if pair.served:
+        return _at_once(pair, work, threads)
     if threads < 2 or not _apart(pair):
         return {side: work(side, getattr(pair, side)) for side in SIDES}
     try:
@@ -39,8 +42,7 @@ def of_both(pair: PolicyPair, work: Work[Result]) -> dict[Side, Result]:
 
 def _apart(pair: PolicyPair) -> bool:
     sides = pair.aligned, pair.reference
-    alone = sides[0].model is not sides[1].model
-    return alone and all(policy.device.type == "cpu" for policy in sides)
+    return not pair.shared and all(policy.device.type == "cpu" for policy in sides)
 
 
 def _at_once(pair: PolicyPair, work: Work[Result], threads: int) -> dict[Side, Result]:

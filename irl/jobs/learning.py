@@ -24,6 +24,7 @@ from irl.jobs.agreement import labels_of, refuse_same_names
 from irl.policies.encoder import Encoder, load_encoder, of_policy
 from irl.policies.policy import Policy
 from irl.policies.reward_model import Scorer, load_scorer
+from irl.policies.served.policy import ServedPolicy
 from irl.policies.template import PromptText
 from irl.records import Fit
 from irl.recovery.catalogue import frequent_words
@@ -133,7 +134,7 @@ def load_base(settings: HeadSettings, reference: Policy | None = None) -> Encode
     """What embeds answers, or what a transformer starts from; None for counts of words.
 
     Raises:
-        InputError: none is named, and no reference is at hand.
+        InputError: none is named, and no reference is at hand whose weights are.
         PolicyError: it cannot be loaded.
     """
     if not settings.needs_base:
@@ -142,6 +143,11 @@ def load_base(settings: HeadSettings, reference: Policy | None = None) -> Encode
         raise InputError(
             "Embeddings and transformers need a model to start from, and samples bring none; give "
             "--set base=DIR: a policy such as the reference, or for embeddings a sentence encoder."
+        )
+    if settings.base is None and isinstance(reference, ServedPolicy):
+        raise InputError(
+            f"The reference {reference.checkpoint.source} is served, so nothing can be embedded by "
+            "its weights or start from them; give --set base=DIR."
         )
     if settings.form == "transformer":
         folder = reference and reference.folder

@@ -28,6 +28,7 @@ from irl.jobs.scoring import (
 from irl.jobs.seeds import over_seeds
 from irl.policies.pair import load_pair
 from irl.policies.quiet import quiet_libraries
+from irl.policies.served.policy import served_caveats
 from irl.records import Caveat, RecoveryReport, TruthAgreement, WordsVerdict
 from irl.recovery.methods import METHODS
 from irl.rewards.heads import linear
@@ -83,7 +84,10 @@ def recover_from_pair(
         accuracy=agreed.rows,
         recovery=recovery,
         words=words,
-        caveats=tuple(_caveats(settings, words, sampled.counts["truncated_responses"])),
+        caveats=(
+            *_caveats(settings, words, sampled.counts["truncated_responses"]),
+            *served_caveats(pair.aligned, pair.reference),
+        ),
         aligned=pair.aligned.checkpoint,
         reference=pair.reference.checkpoint,
         by_seed=by_seed,

@@ -25,6 +25,7 @@ from irl.jobs.scoring import (
 )
 from irl.policies.pair import load_pair
 from irl.policies.quiet import quiet_libraries
+from irl.policies.served.policy import served_caveats
 from irl.records import Fit, RecoveryReport, TruthAgreement
 from irl.recovery.catalogue import Conditioned
 from irl.recovery.log_ratio import TermFit, fit_terms
@@ -91,6 +92,7 @@ def recover_terms(
         reward=f"{len(term_fit.reward.terms)} terms",
         fit=fit_figures(term_fit, answers, settings),
         accuracy=agreed.rows,
+        caveats=tuple(served_caveats(pair.aligned, pair.reference)),
         aligned=pair.aligned.checkpoint,
         reference=pair.reference.checkpoint,
         truth=against_truth(known, term_fit, answers, settings),

@@ -54,9 +54,12 @@ from irl.jobs.trust_policies import Policies, load_policies
 from irl.jobs.trust_settings import TrustSettings
 from irl.jobs.trust_surroundings import Surroundings, surroundings_of
 from irl.jobs.trust_table import triage_table
-from irl.policies.checkpoint import files_sha256, locate
+from irl.policies.checkpoint import files_sha256, locate, locate_base
 from irl.policies.encoder import of_policy
 from irl.policies.quiet import quiet_libraries
+from irl.policies.served.load import served_sha256
+from irl.policies.served.policy import served_caveats
+from irl.policies.served_file import names_server
 from irl.records import Caveat, Estimate
 from irl.records.trust import TRUST_SCHEMA, Signal, TriageCounts, TrustMeasures, TrustReport
 from irl.rewards.words import words
@@ -217,7 +220,10 @@ def answer(
         triage=_counts(one.sorted.triage, one.ours.prompt, seed),
         detectors=detectors,
         input={"refused_rows": len(found.refused), "scored_not_finite": one.not_finite},
-        caveats=_caveats(settings, grounds, apart=one.written.apart),
+        caveats=(
+            *_caveats(settings, grounds, apart=one.written.apart),
+            *served_caveats(*policies.every),
+        ),
     )
     kept, held = (one.ours, one.seen.ours.reward), (around.held, grounds.wrong)
     table = triage_table(found.prompts, groups, kept, one.sorted, held, settings.shown)
@@ -231,8 +237,17 @@ def _inputs(settings: TrustSettings, grounds: Grounds, asked: Asked) -> dict[str
     for name in ("policy", "reference"):
         source = getattr(settings, name)
         if source is not None:
-            hashes[name] = files_sha256(locate(source).folder)
+            hashes[name] = policy_sha256(source)
     return hashes
+
+
+def policy_sha256(source: str) -> str:
+    """What a run depends on of a policy: its files, with those of an adapter's base."""
+    if names_server(source):
+        return served_sha256(source)
+    location = locate(source)
+    base = [] if location.adapter is None else [locate_base(location).folder]
+    return files_sha256(location.folder, *base)
 
 
 def _sorted(

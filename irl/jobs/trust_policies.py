@@ -23,6 +23,7 @@ from irl.policies.checkpoint import locate
 from irl.policies.load import load_full
 from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.policy import Policy
+from irl.policies.served_file import names_server
 from irl.runs import as_named
 from irl.tensors import TokenSequence
 
@@ -52,10 +53,15 @@ class Policies:
         return " and ".join(one.checkpoint.source for one in self.data)
 
     @property
+    def every(self) -> tuple[Policy, ...]:
+        """All of them, each once."""
+        named = self.data if self.policy is None else (*self.data, self.policy)
+        return tuple(dict.fromkeys(named))
+
+    @property
     def context_tokens(self) -> int:
         """The longest sequence that all can read."""
-        every = self.data if self.policy is None else (*self.data, self.policy)
-        return min(one.context_tokens for one in every)
+        return min(one.context_tokens for one in self.every)
 
     def nats(
         self, sequences: Sequence[TokenSequence], sampling: Sampling
@@ -128,7 +134,10 @@ def _sides(run: Path, document: dict[str, Any]) -> tuple[str, str | None]:
 
 
 def _same(source: str, policy: Policy) -> bool:
-    return locate(source).folder.resolve() == locate(policy.checkpoint.source).folder.resolve()
+    known = policy.checkpoint.source
+    if names_server(source) or names_server(known):
+        return Path(source).resolve() == Path(known).resolve()
+    return locate(source).folder.resolve() == locate(known).folder.resolve()
 
 
 def _sums(policy: Policy, sequences: Sequence[TokenSequence], sampling: Sampling) -> Array:

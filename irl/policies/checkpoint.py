@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from irl.errors import PolicyError
+from irl.policies.served_file import names_server
 
-_FILES = ("*.json", "*.safetensors", "*.model", "*.jinja", "*.txt", "*.py")
+_READING = ("*.json", "*.model", "*.jinja", "*.txt", "*.py")
+_FILES = (*_READING, "*.safetensors")
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,22 @@ class Location:
         return read_json(file)
 
 
-def locate(source: str, revision: str | None = None) -> Location:
+def locate(source: str, revision: str | None = None, *, weights: bool = True) -> Location:
     """Find a checkpoint; a path that exists wins over a hub id.
+
+    Without `weights` none are downloaded: what reads text is enough.
 
     Raises:
         PolicyError: there is no such directory or id, or it holds no model.
     """
     folder = Path(source).expanduser()
+    if names_server(source) and folder.is_file():
+        raise PolicyError(
+            f"{source} names a served policy, whose weights are not at hand, and this needs them; "
+            "give the checkpoint itself: a directory or hub id."
+        )
     if not folder.exists():
-        folder = _download(source, revision)
+        folder = _download(source, revision, _FILES if weights else _READING)
     if not folder.is_dir():
         raise PolicyError(f"{source} is a file; a checkpoint is a directory or a hub id.")
     if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
@@ -74,11 +84,12 @@ def locate_base(adapter: Location, revision: str | None = None) -> Location:
     return base
 
 
-def files_sha256(*folders: Path) -> str:
+def files_sha256(*folders: Path, weights: bool = True) -> str:
     """One hash over names and contents of what defines the model in these folders."""
     total = hashlib.sha256()
+    patterns = _FILES if weights else _READING
     for folder in folders:
-        files = {file for pattern in _FILES for file in folder.glob(pattern) if file.is_file()}
+        files = {file for pattern in patterns for file in folder.glob(pattern) if file.is_file()}
         for file in sorted(files):
             total.update(file.name.encode())
             with file.open("rb") as stream:
@@ -97,9 +108,9 @@ def read_json(file: Path) -> dict[str, Any]:
     return document
 
 
-def _download(source: str, revision: str | None) -> Path:
+def _download(source: str, revision: str | None, files: Sequence[str]) -> Path:
     try:
-        return Path(snapshot_download(source, revision=revision, allow_patterns=list(_FILES)))
+        return Path(snapshot_download(source, revision=revision, allow_patterns=list(files)))
     except HFValidationError:
         raise PolicyError(
             f"There is no directory {source}, and it is not a hub id (owner/name) either."

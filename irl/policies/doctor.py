@@ -73,11 +73,12 @@ def _numbers(pair: PolicyPair) -> Iterator[Check]:
         status="ok" if stored == {"float32"} else "warning",
         text=f"weights in {', '.join(sorted(stored))}, log-softmax in float32",
     )
-    shared = pair.aligned.model is pair.reference.model
     yield Check(
         name="adapter",
         status="ok",
-        text="switched off it is the reference, exactly" if shared else "none: two full models",
+        text="switched off it is the reference, exactly"
+        if pair.shared
+        else "none: two full models",
     )
     sequences = [encode_response(pair.tokenizer, "", text, pair.eos_ids) for text in _PROBE_TEXTS]
     floor = max(noise_floor_nats(side, sequences) for side in (pair.aligned, pair.reference))

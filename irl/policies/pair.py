@@ -14,6 +14,9 @@ from irl.errors import PolicyError
 from irl.policies.checkpoint import Location, files_sha256, locate, locate_base
 from irl.policies.load import load_adapter, load_full
 from irl.policies.policy import Policy
+from irl.policies.served.load import load_served
+from irl.policies.served.policy import ServedPolicy
+from irl.policies.served_file import names_server
 from irl.policies.threads import keep_to_cores
 
 _PROBES = (
@@ -49,9 +52,19 @@ class PolicyPair:
         """Tokens that end a response under either policy."""
         return self.aligned.eos_ids | self.reference.eos_ids
 
+    @property
+    def served(self) -> bool:
+        """Whether the weights of either lie with a server."""
+        return any(isinstance(side, ServedPolicy) for side in (self.aligned, self.reference))
+
+    @property
+    def shared(self) -> bool:
+        """Whether one model serves as both: an adapter, switched on and off."""
+        return not self.served and self.aligned.model is self.reference.model
+
     def identical(self) -> bool:
-        """Whether both hold the same weights, bit by bit."""
-        if self.aligned.model is self.reference.model:
+        """Whether both hold the same weights, bit by bit; not known of those that are served."""
+        if self.served or self.shared:
             return False
         ours, theirs = self.aligned.model.state_dict(), self.reference.model.state_dict()
         return ours.keys() == theirs.keys() and all(
@@ -65,26 +78,38 @@ def load_pair(
     """Load an aligned checkpoint and its reference.
 
     Args:
-        aligned: local directory, hub id, or PEFT adapter directory.
-        reference: likewise, a full model; None takes the base of an adapter.
+        aligned: local directory, hub id, PEFT adapter directory, or file about a served policy.
+        reference: likewise, but no adapter; None takes the base of an adapter.
         loading: dtype, device and revisions; float32 on the CPU if None.
 
     Raises:
+        InputError: a file about a served policy cannot be used.
         PolicyError: a side cannot be loaded, or the two tokenise differently.
+        ServerError: the server of a side does not answer.
     """
     keep_to_cores()
     loading = loading or Loading()
+    pair = _loaded(aligned, reference, loading)
+    refuse_different_tokenizers(pair)
+    return pair
+
+
+def _loaded(aligned: str, reference: str | None, loading: Loading) -> PolicyPair:
+    if names_server(aligned):
+        if reference is None:
+            raise PolicyError(
+                f"{aligned} is a served policy, so its reference is not known; give --reference."
+            )
+        served = load_served(aligned, loading, loading.aligned_revision)
+        return PolicyPair(served, _load_reference(reference, loading))
     location = locate(aligned, loading.aligned_revision)
     if location.adapter is not None:
-        pair = _adapter_pair(location, reference, loading)
-    elif reference is None:
+        return _adapter_pair(location, reference, loading)
+    if reference is None:
         raise PolicyError(
             f"{aligned} is a full model, so its reference is not known; give --reference."
         )
-    else:
-        pair = PolicyPair(load_full(location, loading), _load_reference(reference, loading))
-    _refuse_different_tokenizers(pair)
-    return pair
+    return PolicyPair(load_full(location, loading), _load_reference(reference, loading))
 
 
 def template_sha256(tokenizer: PreTrainedTokenizerBase) -> str | None:
@@ -95,6 +120,8 @@ def template_sha256(tokenizer: PreTrainedTokenizerBase) -> str | None:
 
 
 def _load_reference(reference: str, loading: Loading) -> Policy:
+    if names_server(reference):
+        return load_served(reference, loading, loading.reference_revision)
     location = locate(reference, loading.reference_revision)
     if location.adapter is not None:
         raise PolicyError(
@@ -123,11 +150,18 @@ def _check_revision(adapter: Location, base: Location, loading: Loading) -> None
 
 
 def _same_files(reference: str, base: Path, loading: Loading) -> bool:
+    if names_server(reference):
+        return False
     folder = locate(reference, loading.reference_revision).folder
     return folder.resolve() == base.resolve() or files_sha256(folder) == files_sha256(base)
 
 
-def _refuse_different_tokenizers(pair: PolicyPair) -> None:
+def refuse_different_tokenizers(pair: PolicyPair) -> None:
+    """Refuse two policies that read some text differently.
+
+    Raises:
+        PolicyError: they do.
+    """
     difference = next(_tokenizer_differences(pair.aligned.tokenizer, pair.reference.tokenizer), "")
     if difference:
         raise PolicyError(

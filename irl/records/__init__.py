@@ -43,6 +43,7 @@ from irl.records.extrapolation import ExtrapolationReport, PathPoint
 from irl.records.judging import JudgingReport
 from irl.records.one_token import LeftOut, OneTokenAnswer, OneTokenReport
 from irl.records.organisms import Truth, TruthTerm
+from irl.records.parity import Differences, ParityProbe, ParityRecord
 from irl.records.probes import (
     FeatureRates,
     Flip,
@@ -105,6 +106,7 @@ __all__ = [
     "Contexts",
     "Contraction",
     "Detector",
+    "Differences",
     "Disagreement",
     "Drift",
     "EnsembleReport",
@@ -130,6 +132,8 @@ __all__ = [
     "OutcomeFigures",
     "Pair",
     "PairFigures",
+    "ParityProbe",
+    "ParityRecord",
     "PathPoint",
     "PositionKL",
     "ProbeFinding",

@@ -14,7 +14,7 @@ from explain.jobs.audit import run_audit
 from explain.jobs.probe import probe_run
 from explain.jobs.probe_settings import probe_settings
 from irl.config import AuditSettings
-from irl.errors import PolicyError
+from irl.errors import PolicyError, ServerError
 from irl.jobs.trust_grounds import grounds_of
 from irl.records import AttributionReport, AuditReport, ProbesReport, Record, TrustReport
 from irl.runs import read_run
@@ -150,3 +150,21 @@ def test_a_part_that_the_pair_does_not_allow_is_null_with_its_reason(
     assert report.explanations.probes is not None
     (said,) = [row for row in report.verdict.caveats if row.code == "not-measured-concepts"]
     assert said.text == "This model shows no hidden states."
+
+
+def test_a_server_that_fails_leaves_the_audit_unfinished_and_no_part_out(
+    audited: tuple[Path, AuditReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: full.Audited) -> Record:
+        raise ServerError("No usable answer.")
+
+    folder, _ = audited
+    shutil.copytree(folder, tmp_path / "run")
+    for name in ("manifest.json", "report.json", "concepts.json"):
+        (tmp_path / "run" / name).unlink()
+    monkeypatch.setattr(full, "_concepts", gone)
+    settings = AuditSettings.checked(read_run(folder).manifest.settings)
+    with pytest.raises(ServerError, match="No usable answer"):
+        run_audit(settings, tmp_path / "run")
+    assert read_run(tmp_path / "run").state == "unfinished"
+    assert (tmp_path / "run" / "probes.json").is_file()

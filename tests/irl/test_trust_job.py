@@ -8,19 +8,26 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from transformers import AutoModelForCausalLM
 
 from irl.data.bundled import BUNDLED_PAIR
 from irl.ensembles.pairs import Pairs
 from irl.errors import InputError
 from irl.evaluation.trust_words import trust_summary
 from irl.jobs.ensemble import fit_ensemble
-from irl.jobs.trust import TrustRun, trust
+from irl.jobs.trust import TrustRun, policy_sha256, trust
 from irl.jobs.trust_grounds import Answered, grounds_of
 from irl.jobs.trust_settings import TrustSettings
 from irl.organisms.answers_of_world import REFERENCE, answers_to, judged_prompts, labelled_pairs
+from irl.policies.checkpoint import files_sha256
 from irl.rewards.terms import TermReward
 from tests import fakes
 from tests.irl.test_ensemble_job import write as write_pairs
+from tests.served import CompletionsServer
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.is_gradient_checkpointing.:FutureWarning",  # peft asks by the old name
+)
 
 ALIGNED = BUNDLED_PAIR.parent / "detox" / "aligned"
 RECOVERED = BUNDLED_PAIR.parents[1] / "examples" / "detox-log-ratio"
@@ -143,6 +150,29 @@ def test_another_policy_is_at_a_distance_and_responses_of_nobody_are_never_green
     assert unknown.lamp.colour != "green"
     assert "policy-unknown" in {one.code for one in unknown.caveats}
     assert {one.group for one in unknown.groups} == {"question", "opinion", "request", "chat"}
+
+
+@pytest.mark.slow
+def test_a_policy_that_is_served_may_be_asked_about(place: Place, tmp_path: Path):
+    model = AutoModelForCausalLM.from_pretrained(ALIGNED).eval()
+    with CompletionsServer(model, longest=256) as server:
+        about = {"url": server.url, "model": "tiny", "tokenizer": str(ALIGNED), "unchecked": True}
+        write(tmp_path / "served.yaml", [about])
+        small = {"answers": 2, "max_new_tokens": 4, "prompts": place.prompts}
+        named = {"policy": str(tmp_path / "served.yaml"), "reward": place.reward}
+        report = trust(out=tmp_path / "run", **small, **named).report
+    assert report.measures.responses == 48
+    table = pq.read_table(tmp_path / "run" / "triage.parquet").to_pydict()
+    assert max(table["policy_nats"]) < 0
+    assert table["policy_nats"] != table["data_nats"]
+    assert "served-unchecked" in {caveat.code for caveat in report.caveats}
+
+
+def test_a_run_depends_on_an_adapter_and_on_its_base(tmp_path: Path):
+    _, base = fakes.save_pair(tmp_path)
+    adapter = fakes.save_adapter(base, tmp_path / "adapter")
+    assert policy_sha256(str(adapter)) == files_sha256(adapter, base)
+    assert policy_sha256(str(base)) == files_sha256(base)
 
 
 @pytest.mark.slow
