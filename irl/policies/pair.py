@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -26,12 +26,27 @@ _PROBES = (
 )
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a pair was loaded from, so that other processes can load it too."""
+
+    aligned: str
+    reference: str | None
+    loading: Loading
+
+    def load(self) -> "PolicyPair":
+        """The pair again."""
+        return load_pair(self.aligned, self.reference, self.loading)
+
+
 @dataclass(frozen=True, eq=False)
 class PolicyPair:
     """The aligned policy and its reference; both encode every text alike."""
 
     aligned: Policy
     reference: Policy
+    origin: Origin | None = None
+    "None for a pair that was put together in memory"
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -84,7 +99,7 @@ def load_pair(
     else:
         pair = PolicyPair(load_full(location, loading), _load_reference(reference, loading))
     _refuse_different_tokenizers(pair)
-    return pair
+    return replace(pair, origin=Origin(aligned, reference, loading))
 
 
 def template_sha256(tokenizer: PreTrainedTokenizerBase) -> str | None:
