@@ -9,6 +9,7 @@ from explain.commands.concepts import concepts
 from explain.commands.drift import drift
 from explain.commands.extrapolate import extrapolate
 from explain.commands.probe import probe
+from explain.commands.recover import recover
 from explain.commands.segments import segments
 from explain.commands.tokens import tokens
 from explain.commands.workbench import workbench
@@ -20,6 +21,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     drift,
     extrapolate,
     probe,
+    recover,
     segments,
     tokens,
     workbench,

@@ -6,7 +6,7 @@ same shards under the same keys, so that one engine goes on where another has st
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 import pyarrow as pa
 
@@ -74,3 +74,6 @@ class Here:
         """One after the other."""
         del what
         return map(function, items)
+
+
+HERE: Final = Here()

@@ -5,7 +5,7 @@ What is done to a part is a record, so that an engine can send it to another pro
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from irl.config import Sampling
-from irl.engine.engine import Engine, Here
+from irl.engine.engine import HERE, Engine
 from irl.engine.scoring import score_policy
 from irl.engine.shards import Progress, Shards, silent, slices
 from irl.engine.sides import Side, of_both
@@ -34,7 +34,7 @@ class Workshop:
     sampling: Sampling
     seed: int
     progress: Progress = silent
-    engine: Engine = field(default_factory=Here)
+    engine: Engine = HERE
 
     def shards(self, name: str, made_with: Mapping[str, object]) -> Shards:
         """The shards of one kind of work, named after all that they depend on."""
