@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from irl.engine.reach import refuse_unreachable
 from irl.engine.settings import EngineSettings
 
 Aligned = Annotated[
@@ -49,7 +50,9 @@ def with_engine(command: Callable[..., None]) -> Callable[..., None]:
     def run(**given: Any) -> None:
         told = {name: given.pop(name) for name in _FLAGS}
         told = {name: value for name, value in told.items() if value is not None}
-        command(**given, where=EngineSettings.checked(told))
+        where = EngineSettings.checked(told)
+        refuse_unreachable(where)  # before models and libraries are loaded
+        command(**given, where=where)
 
     own = inspect.signature(command)
     kept = [one for name, one in own.parameters.items() if name != "where"]

@@ -60,8 +60,8 @@ class OnRay:
     def each(
         self, function: Callable[[Item], Result], items: Sequence[Item], what: str
     ) -> Iterator[Result]:
-        """Items are handed to workers that hold nothing; results come in order."""
-        pool, threads = self._pool_for(None, nothing, same_versions), self.threads
+        """Items are handed to the workers that there are, or to new ones that hold nothing."""
+        pool, threads = self._pool or self._pool_for(None, nothing, same_versions), self.threads
         calls = ((at, ItemCall(function, item)) for at, item in enumerate(items))
         there: dict[int, Result] = {}
         told = 0
@@ -72,6 +72,11 @@ class OnRay:
                 while told in there:
                     yield there.pop(told)
                     told += 1
+
+    @property
+    def nodes(self) -> list[str]:
+        """The node of every worker that has started, those that were lost included."""
+        return [] if self._pool is None else self._pool.nodes
 
     def close(self) -> None:
         """Let the workers go."""

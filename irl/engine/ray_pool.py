@@ -177,8 +177,11 @@ class Pool:
         ready, _ = ray.wait(list(self._starting), num_returns=len(self._starting), timeout=0)
         for ref in ready:
             worker = self._starting.pop(ref)
-            self._busy.add(worker)
-            found = self._result(ref, worker)
+            try:
+                found = self._result(ref, worker)
+            except Exception:
+                ray.kill(worker)
+                raise
             if isinstance(found, _Lost):
                 self._lost_starts += 1
                 if self._lost_starts > MOST_TRIES * max(self.room.workers or 1, len(self.nodes)):
@@ -187,7 +190,6 @@ class Pool:
                         "fewer of them may fit: --workers, --cpus-per-worker."
                     )
                 continue
-            self._busy.discard(worker)
             self.check(found.value)
             self.nodes.append(found.value.node)
             self._free.append(worker)
@@ -220,7 +222,7 @@ class Pool:
         try:
             return _Found(ray.get(ref))
         except exceptions.RayTaskError as error:
-            self._forget(worker)
+            self._give_back(worker)
             cause = error.cause
             raise (cause if isinstance(cause, IrlError) else error) from None
         except lost as error:

@@ -18,7 +18,7 @@ class EngineSettings(Settings):
     "processes that hold the models; None: as many as the cluster has room for"
     cpus_per_worker: float | None = Field(None, gt=0)
     "None: one for each thread"
-    gpus_per_worker: float = Field(0, ge=0)
+    gpus_per_worker: float = Field(0.0, ge=0)
     threads_per_worker: int | None = Field(None, ge=1)
     "None: as many as torch uses here, so that the numbers are those of this machine"
 
