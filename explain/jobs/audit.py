@@ -98,7 +98,10 @@ def run_audit(
     declared = declared_aspects(settings.aspects, allow_code=settings.allow_code)
     prompts, labels = prompts_of(settings), read_labels(settings.preferences)
     with clock.stage("loading"):
-        pair = pair or load_pair(settings.aligned, settings.reference, settings.loading)
+        weights = engine.models_here or settings.full  # explanations are computed here
+        pair = pair or load_pair(
+            settings.aligned, settings.reference, settings.loading, weights=weights
+        )
     inputs = input_hashes(pair, prompts, labels) | _more_hashes(settings, declared)
     run = open_run("audit", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:

@@ -74,7 +74,7 @@ def run_drift(
     sources = checkpoints_of(settings.aligned)
     table = prompts_of(settings.of(sources[0]))
     with clock.stage("loading"):
-        surveyed = survey(settings, sources)
+        surveyed = survey(settings, sources, weights=engine.models_here)
     inputs = {f"aligned-{at}": one.policy.sha256 for at, one in enumerate(surveyed)}
     inputs |= {"reference": surveyed[0].reference.sha256, "prompts": table.sha256}
     run = open_run("drift", settings.model_dump(mode="json"), inputs, out, fresh=fresh)

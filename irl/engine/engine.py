@@ -32,6 +32,10 @@ class Work(Protocol):
 class Engine(Protocol):
     """Where work is done."""
 
+    @property
+    def models_here(self) -> bool:
+        """Whether this process scores; if not, a pair without weights will do."""
+
     def each_part(
         self,
         pair: PolicyPair,
@@ -56,6 +60,8 @@ class Engine(Protocol):
 
 class Here:
     """In this process, one after the other."""
+
+    models_here = True
 
     def each_part(
         self,

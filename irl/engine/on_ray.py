@@ -32,6 +32,8 @@ Paths = dict[str, ScoringPath]
 class OnRay:
     """Work is handed to workers of the cluster that this process is connected to."""
 
+    models_here = False
+
     def __init__(self, room: Room, threads: int | None = None) -> None:
         """What workers take; threads for each piece of work, None for those of the caller."""
         self.room, self.threads = room, threads

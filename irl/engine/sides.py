@@ -40,7 +40,8 @@ def of_both(pair: PolicyPair, work: Work[Result]) -> dict[Side, Result]:
 def _apart(pair: PolicyPair) -> bool:
     sides = pair.aligned, pair.reference
     alone = sides[0].model is not sides[1].model
-    return alone and all(policy.device.type == "cpu" for policy in sides)
+    # Of an outline, others do the work: as the sides would be drawn here, were they on the CPU.
+    return alone and all(policy.device.type in ("cpu", "meta") for policy in sides)
 
 
 def _at_once(pair: PolicyPair, work: Work[Result], threads: int) -> dict[Side, Result]:

@@ -72,15 +72,17 @@ class Surveyed:
     context_tokens: int
 
 
-def survey(settings: SeriesSettings, sources: Sequence[str]) -> list[Surveyed]:
-    """Load every checkpoint once, and let it go.
+def survey(
+    settings: SeriesSettings, sources: Sequence[str], *, weights: bool = True
+) -> list[Surveyed]:
+    """Load every checkpoint once, or without its weights, and let it go.
 
     Raises:
         PolicyError: one cannot be loaded, or not be compared with the others.
     """
     found: list[Surveyed] = []
     for source in sources:
-        pair = load_pair(source, settings.reference, settings.loading)
+        pair = load_pair(source, settings.reference, settings.loading, weights=weights)
         one = Surveyed(
             pair.aligned.checkpoint,
             pair.reference.checkpoint,
@@ -117,7 +119,9 @@ def visits(
     shared = Workshop(run.parts, settings.sampling, settings.seed, progress, engine)
     for at, source in enumerate(sources):
         with clock.stage("loading"):
-            pair = load_pair(source, settings.reference, settings.loading)
+            pair = load_pair(
+                source, settings.reference, settings.loading, weights=engine.models_here
+            )
         asked = asked or asked_of(run, pair, table, settings.of(source))
         own = replace(shared, folder=run.parts / f"at-{at:03d}")
         with clock.stage("sampling"):

@@ -52,7 +52,9 @@ def recover_from_pair(
     """
     quiet_libraries()
     prompts = prompts_of(settings)
-    pair = load_pair(settings.aligned, settings.reference, settings.loading)
+    # Embeddings by the reference, and transformers that start from it, are computed here.
+    weights = engine.models_here or (settings.needs_base and settings.base is None)
+    pair = load_pair(settings.aligned, settings.reference, settings.loading, weights=weights)
     base = load_base(settings, pair.reference)
     inputs = input_hashes(pair, prompts) | identity(settings, base) | truth_hash(settings)
     run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)

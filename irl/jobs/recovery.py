@@ -78,7 +78,9 @@ def recover_terms(
     """
     quiet_libraries()
     prompts, labels = prompts_of(settings), read_labels(settings.preferences)
-    pair = load_pair(settings.aligned, settings.reference, settings.loading)
+    pair = load_pair(
+        settings.aligned, settings.reference, settings.loading, weights=engine.models_here
+    )
     inputs = input_hashes(pair, prompts, labels) | truth_hash(settings)
     run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:

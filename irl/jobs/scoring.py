@@ -55,7 +55,9 @@ def score(
     """
     quiet_libraries()
     rows = prompts_of(settings)
-    pair = load_pair(settings.aligned, settings.reference, settings.loading)
+    pair = load_pair(
+        settings.aligned, settings.reference, settings.loading, weights=engine.models_here
+    )
     inputs = input_hashes(pair, rows)
     run = open_run("score", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from irl.config import Loading
 from irl.errors import PolicyError
 from irl.policies.checkpoint import Location, files_sha256, locate, locate_base
 from irl.policies.load import load_adapter, load_full
+from irl.policies.outline import NOWHERE, outline_adapter, outline_full
 from irl.policies.policy import Policy
 from irl.policies.threads import keep_to_cores
 
@@ -65,8 +66,8 @@ class PolicyPair:
         return self.aligned.eos_ids | self.reference.eos_ids
 
     def identical(self) -> bool:
-        """Whether both hold the same weights, bit by bit."""
-        if self.aligned.model is self.reference.model:
+        """Whether both hold the same weights, bit by bit; outlines are never known to."""
+        if self.aligned.model is self.reference.model or self.aligned.device == NOWHERE:
             return False
         ours, theirs = self.aligned.model.state_dict(), self.reference.model.state_dict()
         return ours.keys() == theirs.keys() and all(
@@ -75,7 +76,11 @@ class PolicyPair:
 
 
 def load_pair(
-    aligned: str, reference: str | None = None, loading: Loading | None = None
+    aligned: str,
+    reference: str | None = None,
+    loading: Loading | None = None,
+    *,
+    weights: bool = True,
 ) -> PolicyPair:
     """Load an aligned checkpoint and its reference.
 
@@ -83,6 +88,7 @@ def load_pair(
         aligned: local directory, hub id, or PEFT adapter directory.
         reference: likewise, a full model; None takes the base of an adapter.
         loading: dtype, device and revisions; float32 on the CPU if None.
+        weights: without them, the pair reads and ends text, but cannot score it.
 
     Raises:
         PolicyError: a side cannot be loaded, or the two tokenise differently.
@@ -90,14 +96,15 @@ def load_pair(
     keep_to_cores()
     loading = loading or Loading()
     location = locate(aligned, loading.aligned_revision)
+    how = _LOADED if weights else _OUTLINED
     if location.adapter is not None:
-        pair = _adapter_pair(location, reference, loading)
+        pair = _adapter_pair(location, reference, loading, how)
     elif reference is None:
         raise PolicyError(
             f"{aligned} is a full model, so its reference is not known; give --reference."
         )
     else:
-        pair = PolicyPair(load_full(location, loading), _load_reference(reference, loading))
+        pair = PolicyPair(how.full(location, loading), _load_reference(reference, loading, how))
     _refuse_different_tokenizers(pair)
     return replace(pair, origin=Origin(aligned, reference, loading))
 
@@ -109,23 +116,36 @@ def template_sha256(tokenizer: PreTrainedTokenizerBase) -> str | None:
     return hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()
 
 
-def _load_reference(reference: str, loading: Loading) -> Policy:
+@dataclass(frozen=True)
+class _How:
+    """The two ways to load: with weights, or an outline."""
+
+    full: Callable[[Location, Loading], Policy]
+    adapter: Callable[[Location, Policy, Path, Loading], tuple[Policy, Policy]]
+
+
+_LOADED, _OUTLINED = _How(load_full, load_adapter), _How(outline_full, outline_adapter)
+
+
+def _load_reference(reference: str, loading: Loading, how: _How) -> Policy:
     location = locate(reference, loading.reference_revision)
     if location.adapter is not None:
         raise PolicyError(
             f"The reference {reference} is an adapter; merge it into a full checkpoint first."
         )
-    return load_full(location, loading)
+    return how.full(location, loading)
 
 
-def _adapter_pair(location: Location, reference: str | None, loading: Loading) -> PolicyPair:
+def _adapter_pair(
+    location: Location, reference: str | None, loading: Loading, how: _How
+) -> PolicyPair:
     base_location = locate_base(location, loading.reference_revision if reference is None else None)
     _check_revision(location, base_location, loading)
-    base = load_full(base_location, loading)
-    aligned, off = load_adapter(location, base, base_location.folder, loading)
+    base = how.full(base_location, loading)
+    aligned, off = how.adapter(location, base, base_location.folder, loading)
     if reference is None or _same_files(reference, base_location.folder, loading):
         return PolicyPair(aligned, off)
-    return PolicyPair(aligned, _load_reference(reference, loading))
+    return PolicyPair(aligned, _load_reference(reference, loading, how))
 
 
 def _check_revision(adapter: Location, base: Location, loading: Loading) -> None:
