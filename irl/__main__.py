@@ -153,6 +153,7 @@ def organisms_list() -> None:
 
 
 @organisms_app.command("build")
+@with_engine
 def organisms_build(
     name: Annotated[
         str | None, typer.Argument(help="Which; `irl organisms list` names them.")
@@ -167,13 +168,21 @@ def organisms_build(
     out: Annotated[
         Path | None, typer.Option(help="Where; default artifacts/models, other seeds in runs.")
     ] = None,
+    *,
+    where: EngineSettings,
 ) -> None:
-    """Build an organism: train its reference and align it. Finished stages are reused."""
+    """Build an organism: train its reference and align it. Finished stages are reused.
+
+    With --all, an engine of several workers builds several at once.
+    """
+    from irl.engine.ray_cluster import engine_of
     from irl.jobs.organisms import build, build_all
 
     if (name is None) == (not every):
         raise InputError("Name one organism, or give --all; `irl organisms list` names them.")
-    for folder in build_all(seed, out) if name is None else [build(name, text, seed, out)]:
+    with engine_of(where) as engine:
+        built = build_all(seed, out, engine) if name is None else [build(name, text, seed, out)]
+    for folder in built:
         typer.echo(folder)
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from explain.commands.aspects import aspects
 from explain.commands.attribute import attribute
+from explain.commands.audits import audits
 from explain.commands.concepts import concepts
 from explain.commands.drift import drift
 from explain.commands.extrapolate import extrapolate
@@ -17,6 +18,7 @@ from explain.commands.workbench import workbench
 COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     aspects,
     attribute,
+    audits,
     concepts,
     drift,
     extrapolate,

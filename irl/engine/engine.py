@@ -47,7 +47,11 @@ class Engine(Protocol):
         """The rows of each part in order, computed or read if they are there whole."""
 
     def each(
-        self, function: Callable[[Item], Result], items: Sequence[Item], what: str
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        what: str,
+        lost: Callable[[Item, str], Result] | None = None,
     ) -> Iterator[Result]:
         """What a function of a module makes of each item, in order.
 
@@ -55,6 +59,8 @@ class Engine(Protocol):
             function: importable by its name, for processes that are not this one.
             items: anything that can be sent.
             what: the name of the items, for messages.
+            lost: what stands for an item that takes its workers with it, and why it does; None
+                raises RunError.
         """
 
 
@@ -75,10 +81,14 @@ class Here:
         return each_part(shards, parts, partial(work, pair), progress)
 
     def each(
-        self, function: Callable[[Item], Result], items: Sequence[Item], what: str
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        what: str,
+        lost: Callable[[Item, str], Result] | None = None,
     ) -> Iterator[Result]:
         """One after the other."""
-        del what
+        del what, lost
         return map(function, items)
 
 

@@ -15,7 +15,8 @@ import pyarrow as pa
 import torch
 
 from irl.engine.engine import Work
-from irl.engine.ray_pool import Pool, Room, same_versions
+from irl.engine.ray_pool import Lost, Pool
+from irl.engine.ray_room import Room, same_versions
 from irl.engine.ray_worker import Call, Started
 from irl.engine.shards import Progress, Shards
 from irl.engine.sides import SIDES
@@ -60,7 +61,11 @@ class OnRay:
         yield from asked.ready()
 
     def each(
-        self, function: Callable[[Item], Result], items: Sequence[Item], what: str
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        what: str,
+        lost: Callable[[Item, str], Result] | None = None,
     ) -> Iterator[Result]:
         """Items are handed to the workers that there are, or to new ones that hold nothing."""
         pool, threads = self._pool or self._pool_for(None, nothing, same_versions), self.threads
@@ -68,8 +73,10 @@ class OnRay:
         there: dict[int, Result] = {}
         told = 0
         threads = threads or torch.get_num_threads()
-        with closing(pool.each(calls, what, len(items), threads)) as coming:
+        with closing(pool.each(calls, what, len(items), threads, gives_up=lost is None)) as coming:
             for at, result in coming:
+                if lost is not None and isinstance(result, Lost):
+                    result = lost(items[at], result.reason)
                 there[at] = result
                 while told in there:
                     yield there.pop(told)

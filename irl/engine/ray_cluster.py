@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from irl.engine.engine import Engine, Here
 from irl.engine.on_ray import OnRay
-from irl.engine.ray_pool import Room, check_room
+from irl.engine.ray_room import Room, check_room
 from irl.engine.reach import address_of, refuse_unreachable
 from irl.engine.settings import EngineSettings
 from irl.errors import InputError

@@ -7,6 +7,7 @@
 """
 
 import logging
+import math
 import os
 import threading
 import time
@@ -16,33 +17,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from irl.engine.ray_room import Room, nodes_alive
 from irl.engine.ray_worker import Call, Started, Worker
-from irl.errors import InputError, IrlError, RunError
-from irl.runs import versions
+from irl.errors import IrlError, RunError
 
 MOST_TRIES = 3
 "Of a piece of work whose worker is lost; likewise of starting a worker, for each that is wanted"
 PATIENCE_SECONDS = 180.0
 "How long to wait for a node that has room for a worker, where none has any more"
+LOOK_SECONDS = 5.0
+"Between looks at the nodes: some come, some are lost"
 _TURN_SECONDS = 0.5
 _PASSED_ON = ("HF_HUB_OFFLINE", "HF_HOME", "HF_HUB_CACHE", "TRANSFORMERS_OFFLINE")
 _LOG = logging.getLogger("irl")
 Name = TypeVar("Name")
-
-
-@dataclass(frozen=True)
-class Room:
-    """How many workers are wanted, and what each takes."""
-
-    workers: int | None
-    cpus: float
-    gpus: float
-    threads: int
-
-    def on(self, resources: dict[str, float]) -> int:
-        """How many a node has room for, if nothing else runs there."""
-        asked = (self.cpus, resources.get("CPU", 0.0)), (self.gpus, resources.get("GPU", 0.0))
-        return int(min((there + 1e-9) // wanted for wanted, there in asked if wanted > 0))
 
 
 @dataclass
@@ -66,12 +54,20 @@ class Pool:
     _busy: set[Any] = field(default_factory=set)
     _lost_starts: int = 0
     _without_room_since: float | None = None
+    _looked_at: float = -math.inf
+    _has_room_for: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
     nodes: list[str] = field(default_factory=list)
     "of every worker that has started"
 
     def each(
-        self, calls: Iterable[tuple[Name, Call]], what: str, at_most: int, threads: int
+        self,
+        calls: Iterable[tuple[Name, Call]],
+        what: str,
+        at_most: int,
+        threads: int,
+        *,
+        gives_up: bool = True,
     ) -> Generator[tuple[Name, Any], None, None]:
         """What pieces of work give back, by their names, as it comes.
 
@@ -80,36 +76,20 @@ class Pool:
             what: their name in messages.
             at_most: no more pieces than these will come.
             threads: that torch may use for each.
+            gives_up: at a piece that is lost too often; else `Lost` stands for what it gives back.
 
         Raises:
             RunError: a piece was lost too often, or no worker can be had.
             IrlError: whatever the work refuses.
         """
-        coming, again = iter(calls), deque[_Piece]()
-        flying: dict[Any, tuple[Any, _Piece]] = {}
-        ended = False
+        turn = _Turn(self, iter(calls), what, at_most, threads, gives_up)
         try:
-            while True:
-                while (again or not ended) and (worker := self._take(at_most)) is not None:
-                    piece = again.popleft() if again else _next(coming)
-                    if piece is None:
-                        ended = True
-                        self._give_back(worker)
-                        break
-                    flying[worker.run.remote(piece.call, threads)] = worker, piece
-                if ended and not again and not flying:
-                    return
-                for ref in self._landed(list(flying), wanted=bool(again) or not ended):
-                    worker, piece = flying.pop(ref)
-                    found = self._result(ref, worker)
-                    if isinstance(found, _Lost):
-                        again.append(_once_more(piece, what, found))
-                    else:
-                        self._give_back(worker)
-                        yield piece.name, found.value
+            while turn.goes_on:
+                turn.send()
+                yield from turn.landed()
         finally:
-            for worker, _ in flying.values():
-                self._forget(worker)
+            for worker, _ in turn.flying.values():
+                self.forget(worker)
 
     def close(self) -> None:
         """Let all workers go."""
@@ -121,7 +101,7 @@ class Pool:
         for worker in every:
             ray.kill(worker)
 
-    def _take(self, at_most: int) -> Any | None:
+    def take(self, at_most: int) -> Any | None:
         """A free worker, or None for now."""
         with self._lock:
             self._welcome()
@@ -132,13 +112,15 @@ class Pool:
             self._busy.add(worker)
             return worker
 
-    def _give_back(self, worker: Any) -> None:
+    def give_back(self, worker: Any) -> None:
+        """A worker is free again."""
         with self._lock:
             if worker in self._busy:
                 self._busy.remove(worker)
                 self._free.append(worker)
 
-    def _forget(self, worker: Any) -> None:
+    def forget(self, worker: Any) -> None:
+        """A worker is lost, or does what nobody waits for any more."""
         import ray
 
         with self._lock:
@@ -147,9 +129,11 @@ class Pool:
 
     def _fill(self, at_most: int) -> None:
         """Start workers until there are as many as wanted."""
-        room = sum(map(self.room.on, nodes_alive()))
-        self._see_room(room)
-        wanted = min(self.room.workers or max(room, 1), at_most)
+        now = time.monotonic()
+        if now - self._looked_at > LOOK_SECONDS:
+            self._looked_at, self._has_room_for = now, sum(map(self.room.on, nodes_alive()))
+        self._see_room(self._has_room_for)
+        wanted = min(self.room.workers or max(self._has_room_for, 1), at_most)
         for _ in range(wanted - len(self._free) - len(self._busy) - len(self._starting)):
             worker = _actor(self.room)
             self._starting[worker.start.remote(self.load, self.room.threads)] = worker
@@ -165,7 +149,7 @@ class Pool:
         if now - self._without_room_since > PATIENCE_SECONDS:
             raise RunError(
                 f"For {PATIENCE_SECONDS:.0f} s no node of the cluster has had room for a worker "
-                f"({_taken(self.room)}). Finished parts are kept; the same command goes on."
+                f"({self.room}). Finished parts are kept; the same command goes on."
             )
 
     def _welcome(self) -> None:
@@ -178,11 +162,11 @@ class Pool:
         for ref in ready:
             worker = self._starting.pop(ref)
             try:
-                found = self._result(ref, worker)
+                found = self.result(ref, worker)
             except Exception:
                 ray.kill(worker)
                 raise
-            if isinstance(found, _Lost):
+            if isinstance(found, Lost):
                 self._lost_starts += 1
                 if self._lost_starts > MOST_TRIES * max(self.room.workers or 1, len(self.nodes)):
                     raise RunError(
@@ -194,7 +178,7 @@ class Pool:
             self.nodes.append(found.value.node)
             self._free.append(worker)
 
-    def _landed(self, flying: Sequence[Any], *, wanted: bool) -> list[Any]:
+    def landed(self, flying: Sequence[Any], *, wanted: bool) -> list[Any]:
         """The pieces that are done; waits a turn for one, or for a worker."""
         import ray
 
@@ -207,7 +191,7 @@ class Pool:
         ready, _ = ray.wait(waiting, num_returns=1, timeout=_TURN_SECONDS)
         return [ref for ref in ready if ref in set(flying)]
 
-    def _result(self, ref: Any, worker: Any) -> "_Found | _Lost":
+    def result(self, ref: Any, worker: Any) -> "_Found | Lost":
         """What a worker has given back, or why it is lost; a lost one is forgotten."""
         import ray
         from ray import exceptions
@@ -222,14 +206,14 @@ class Pool:
         try:
             return _Found(ray.get(ref))
         except exceptions.RayTaskError as error:
-            self._give_back(worker)
+            self.give_back(worker)
             cause = error.cause
             raise (cause if isinstance(cause, IrlError) else error) from None
         except lost as error:
-            self._forget(worker)
+            self.forget(worker)
             reason = str(error).strip().splitlines()[0]
             _LOG.warning("A worker was lost (%s); its work is handed out again.", reason)
-            return _Lost(reason)
+            return Lost(reason)
 
 
 @dataclass(frozen=True)
@@ -238,49 +222,10 @@ class _Found:
 
 
 @dataclass(frozen=True)
-class _Lost:
+class Lost:
+    """A worker is, and why."""
+
     reason: str
-
-
-def check_room(room: Room) -> None:
-    """Refuse workers that no node has room for; a cluster that grows is asked for --workers.
-
-    Raises:
-        InputError: there is no such node, and no number of workers was asked for.
-    """
-    nodes = nodes_alive()
-    if room.workers is None and not any(map(room.on, nodes)):
-        largest = [
-            f"{name} {max((node.get(name, 0.0) for node in nodes), default=0.0):g}"
-            for name in ("CPU", "GPU")
-        ]
-        raise InputError(
-            f"No node of the Ray cluster has room for a worker ({_taken(room)}; the most that one "
-            f"has: {', '.join(largest)}); ask for less with --cpus-per-worker and "
-            "--gpus-per-worker, or give --workers if nodes are still to come."
-        )
-
-
-def nodes_alive() -> list[dict[str, float]]:
-    """The resources of every node that is alive."""
-    import ray
-
-    return [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
-
-
-def same_versions(started: Started) -> None:
-    """Refuse a worker whose packages would compute other numbers.
-
-    Raises:
-        RunError: a version differs.
-    """
-    for name, ours in versions().items():
-        theirs = started.versions.get(name)
-        if theirs != ours:
-            raise RunError(
-                f"The node {started.node} has {name} {theirs}, here it is {ours}; install the same "
-                "versions on every node."
-            )
 
 
 def _actor(room: Room) -> Any:
@@ -293,20 +238,64 @@ def _actor(room: Room) -> Any:
     ).remote(environment, str(Path.cwd()))
 
 
-def _next(coming: Iterator[tuple[Any, Call]]) -> _Piece | None:
-    found = next(coming, None)
-    return None if found is None else _Piece(*found)
+@dataclass
+class _Turn:
+    """The pieces that one caller hands out: to come, in flight, and to be handed out again."""
+
+    pool: Pool
+    coming: Iterator[tuple[Any, Call]]
+    what: str
+    at_most: int
+    threads: int
+    gives_up: bool
+    ended: bool = False
+    again: deque[_Piece] = field(default_factory=deque)
+    flying: dict[Any, tuple[Any, _Piece]] = field(default_factory=dict)
+
+    @property
+    def wanting(self) -> bool:
+        """Whether a free worker would be handed something."""
+        return bool(self.again) or not self.ended
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether anything is left."""
+        return self.wanting or bool(self.flying)
+
+    def send(self) -> None:
+        """Hand out a piece to every free worker."""
+        while self.wanting and (worker := self.pool.take(self.at_most)) is not None:
+            piece = self.again.popleft() if self.again else self._next()
+            if piece is None:
+                self.pool.give_back(worker)
+            else:
+                self.flying[worker.run.remote(piece.call, self.threads)] = worker, piece
+
+    def landed(self) -> Iterator[tuple[Any, Any]]:
+        """What has come back by now, or for good will not."""
+        for ref in self.pool.landed(list(self.flying), wanted=self.wanting):
+            worker, piece = self.flying.pop(ref)
+            found = self.pool.result(ref, worker)
+            if isinstance(found, _Found):
+                self.pool.give_back(worker)
+                yield piece.name, found.value
+                continue
+            piece.tries += 1
+            if piece.tries < MOST_TRIES:
+                self.again.append(piece)
+            elif self.gives_up:
+                raise RunError(_given_up(piece, self.what, found))
+            else:
+                yield piece.name, found
+
+    def _next(self) -> _Piece | None:
+        found = next(self.coming, None)
+        self.ended = found is None
+        return None if found is None else _Piece(*found)
 
 
-def _once_more(piece: _Piece, what: str, lost: _Lost) -> _Piece:
-    piece.tries += 1
-    if piece.tries >= MOST_TRIES:
-        raise RunError(
-            f"{what} {piece.name} was lost {piece.tries} times with its worker ({lost.reason}). "
-            "What is finished is kept; the same command goes on."
-        )
-    return piece
-
-
-def _taken(room: Room) -> str:
-    return f"a worker takes CPU {room.cpus:g}, GPU {room.gpus:g}"
+def _given_up(piece: _Piece, what: str, lost: Lost) -> str:
+    return (
+        f"{what} {piece.name} was lost {piece.tries} times with its worker ({lost.reason}). "
+        "What is finished is kept; the same command goes on."
+    )

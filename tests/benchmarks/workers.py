@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.workers [--write]`: are two workers of a cluster twice as fast as one?
+"""`python -m tests.benchmarks.workers [--write]`: are two workers as fast as twice one?
 
 Scores responses under two policies of Pythia-70M's shape, in eight shards, by one worker and by two
 (a Ray cluster of two nodes on this machine, one thread each), and in this process with one thread.
@@ -23,7 +23,7 @@ from irl.engine.engine import HERE, Engine
 from irl.engine.local import Workshop, score_parts
 from irl.engine.on_ray import OnRay
 from irl.engine.ray_cluster import connected
-from irl.engine.ray_pool import Room
+from irl.engine.ray_room import Room
 from irl.engine.shards import slices
 from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.quiet import quiet_libraries
