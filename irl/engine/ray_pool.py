@@ -162,7 +162,7 @@ class Pool:
         for ref in ready:
             worker = self._starting.pop(ref)
             try:
-                found = self.result(ref, worker)
+                found = _outcome(ref)
             except Exception:
                 ray.kill(worker)
                 raise
@@ -190,30 +190,6 @@ class Pool:
             return []
         ready, _ = ray.wait(waiting, num_returns=1, timeout=_TURN_SECONDS)
         return [ref for ref in ready if ref in set(flying)]
-
-    def result(self, ref: Any, worker: Any) -> "_Found | Lost":
-        """What a worker has given back, or why it is lost; a lost one is forgotten."""
-        import ray
-        from ray import exceptions
-
-        lost = (
-            exceptions.RayActorError,
-            exceptions.WorkerCrashedError,
-            exceptions.NodeDiedError,
-            exceptions.OutOfMemoryError,
-            exceptions.ObjectLostError,
-        )
-        try:
-            return _Found(ray.get(ref))
-        except exceptions.RayTaskError as error:
-            self.give_back(worker)
-            cause = error.cause
-            raise (cause if isinstance(cause, IrlError) else error) from None
-        except lost as error:
-            self.forget(worker)
-            reason = str(error).strip().splitlines()[0]
-            _LOG.warning("A worker was lost (%s); its work is handed out again.", reason)
-            return Lost(reason)
 
 
 @dataclass(frozen=True)
@@ -275,11 +251,16 @@ class _Turn:
         """What has come back by now, or for good will not."""
         for ref in self.pool.landed(list(self.flying), wanted=self.wanting):
             worker, piece = self.flying.pop(ref)
-            found = self.pool.result(ref, worker)
+            try:
+                found = _outcome(ref)
+            except Exception:
+                self.pool.give_back(worker)
+                raise
             if isinstance(found, _Found):
                 self.pool.give_back(worker)
                 yield piece.name, found.value
                 continue
+            self.pool.forget(worker)
             piece.tries += 1
             if piece.tries < MOST_TRIES:
                 self.again.append(piece)
@@ -292,6 +273,29 @@ class _Turn:
         found = next(self.coming, None)
         self.ended = found is None
         return None if found is None else _Piece(*found)
+
+
+def _outcome(ref: Any) -> _Found | Lost:
+    """What a worker has given back, or why it is lost; what the work itself raised is raised."""
+    import ray
+    from ray import exceptions
+
+    lost = (
+        exceptions.RayActorError,
+        exceptions.WorkerCrashedError,
+        exceptions.NodeDiedError,
+        exceptions.OutOfMemoryError,
+        exceptions.ObjectLostError,
+    )
+    try:
+        return _Found(ray.get(ref))
+    except exceptions.RayTaskError as error:
+        cause = error.cause
+        raise (cause if isinstance(cause, IrlError) else error) from None
+    except lost as error:
+        reason = str(error).strip().splitlines()[0]
+        _LOG.warning("A worker was lost (%s); its work is handed out again.", reason)
+        return Lost(reason)
 
 
 def _given_up(piece: _Piece, what: str, lost: Lost) -> str:

@@ -12,15 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-import torch
 
 from irl.config import Sampling, ScoreSettings
 from irl.engine import local, ray_pool
 from irl.engine.engine import HERE, Engine
 from irl.engine.local import Workshop, sample_pair, score_pair
 from irl.engine.on_ray import OnRay
-from irl.engine.ray_cluster import engine_of
-from irl.engine.settings import EngineSettings
 from irl.errors import PolicyError, RunError
 from irl.jobs.scoring import score
 from irl.policies.checkpoint import locate
@@ -28,6 +25,7 @@ from irl.policies.pair import PolicyPair, load_pair
 from irl.runs import file_sha256
 from irl.tensors import TokenSequence
 from tests import fakes
+from tests.clusters import engine_on, two_nodes
 
 ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow_extra, pytest.mark.filterwarnings("ignore::ResourceWarning")]
@@ -36,8 +34,6 @@ SETTINGS = Sampling(
     responses_per_prompt=4, max_new_tokens=12, prompts_per_shard=4, token_budget=256
 )
 PROMPTS = [(1, *range(5, 5 + n % 9), 40 + n) for n in range(48)]
-MEMORY = 100 * 2**20
-"Of each node's object store"
 
 
 class Stop(Exception):
@@ -46,27 +42,13 @@ class Stop(Exception):
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head and one more node, a CPU each; a lost node is noticed within seconds."""
-    from ray.cluster_utils import Cluster
-
-    noticing = {
-        "health_check_initial_delay_ms": 1000,
-        "health_check_period_ms": 500,
-        "health_check_failure_threshold": 4,
-    }
-    head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": MEMORY}
-    made = Cluster(initialize_head=True, head_node_args={**head, "_system_config": noticing})
-    made.add_node(num_cpus=1, object_store_memory=MEMORY)
-    yield made
-    made.shutdown()
+    with two_nodes() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def engine(cluster: Any) -> Iterator[OnRay]:
-    torch.set_num_threads(1)
-    told = EngineSettings(engine="ray", address=cluster.address)
-    with engine_of(told) as made:
-        assert isinstance(made, OnRay)
+    with engine_on(cluster) as made:
         yield made
 
 
