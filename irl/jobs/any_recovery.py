@@ -27,7 +27,7 @@ def recover(
         out: the run folder; artifacts/runs/<run_id> if None.
         fresh: repeat a finished run.
         progress: told how far it is.
-        engine: who samples and scores.
+        engine: who samples, scores and fits transformers.
         given: settings of `irl recover`, such as aligned_samples or method.
 
     Raises:
@@ -38,7 +38,7 @@ def recover(
     folder = None if out is None else Path(out)
     match settings or recovery_settings(None, [], given):
         case SamplesSettings() as samples:
-            return recover_from_samples(samples, folder, fresh=fresh)
+            return recover_from_samples(samples, folder, fresh=fresh, engine=engine)
         case PairHeadSettings() as heads:
             return recover_from_pair(heads, folder, fresh=fresh, progress=progress, engine=engine)
         case RecoverSettings() as terms:

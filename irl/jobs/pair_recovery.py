@@ -71,7 +71,7 @@ def recover_from_pair(
         log_policy,
         [answers.prompts[at] for at in answers.prompt],
     )
-    learnt = learn(run, answered, settings, settings.seed, base)
+    learnt = learn(run, answered, settings, settings.seed, base, engine)
     fold, chosen = answers.fold(settings.fitting.n_folds), learnt.choice.chosen
     words = word_verdict(answered, fold, settings, settings.learning.seeds[chosen])
     labels = read_labels(settings.preferences)

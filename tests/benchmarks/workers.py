@@ -2,12 +2,12 @@
 
 Scores responses under two policies of Pythia-70M's shape, in eight shards, by one worker and by two
 (a Ray cluster of two nodes on this machine, one thread each), and in this process with one thread.
-The three take turns. What is timed is the work and the writing of shards: the workers have started,
-have loaded the pair and have scored a shard before.
+The three take turns, each after nothing else has used the processor for some seconds. What is timed
+is the work and the writing of shards: the workers have started, loaded the pair and scored a shard
+before.
 """
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
@@ -37,6 +37,7 @@ from tests.benchmarks.tables import write_table
 
 SHAPE, SHARDS, RESPONSES_PER_SHARD = "Pythia-70M", 8, 8
 REPEATS = 5
+QUIET_SECONDS, QUIET_SHARE, PATIENCE_SECONDS = 3.0, 0.08, 120.0
 HERE_ALONE, ONE, TWO = "this process", "one worker", "two workers"
 INTERVALS = (
     "Values are medians of 5 repeats that took turns; the interval is from the least to the",
@@ -61,14 +62,15 @@ def measured(pair: PolicyPair, engines: dict[str, Engine], folder: Path) -> Seco
     parts = slices(told, RESPONSES_PER_SHARD)
     seconds: Seconds = {name: [] for name in engines}
     for turn in range(-1, REPEATS):
-        sys.stdout.write(f"turn {turn}; load {os.getloadavg()[0]:.1f}\n")
         for name, engine in engines.items():
             into = folder / f"{name} {turn}"
+            others = wait_for_quiet()
             start = time.perf_counter()
             score_all(pair, parts if turn >= 0 else parts[:2], into, engine)
             if turn >= 0:
                 seconds[name].append(time.perf_counter() - start)
-                sys.stdout.write(f"  {name} {seconds[name][-1]:.1f}\n")
+                told_of = f"{name} {seconds[name][-1]:.1f} s"
+                sys.stdout.write(f"{turn}: {told_of}, others used {others:.0%} before\n")
             sys.stdout.flush()
         written = [
             [file_sha256(file) for file in sorted((folder / f"{name} {turn}").glob("*.parquet"))]
@@ -76,6 +78,25 @@ def measured(pair: PolicyPair, engines: dict[str, Engine], folder: Path) -> Seco
         ]
         assert all(one == written[0] for one in written), "the engines disagree"
     return seconds
+
+
+def wait_for_quiet() -> float:
+    """Wait, but not for ever, until others leave the processor alone; the share that they use."""
+    used = 1.0
+    for _ in range(int(PATIENCE_SECONDS / QUIET_SECONDS)):
+        before = _ticks()
+        time.sleep(QUIET_SECONDS)
+        idle, total = (now - then for now, then in zip(_ticks(), before, strict=True))
+        used = 1 - idle / total
+        if used < QUIET_SHARE:
+            break
+    return used
+
+
+def _ticks() -> tuple[int, int]:
+    """Idle and total, of all processors, since the machine was started."""
+    counted = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]
+    return int(counted[3]) + int(counted[4]), sum(map(int, counted))
 
 
 def score_all(
