@@ -200,7 +200,7 @@ def test_a_run_whose_node_is_killed_ends_as_if_nothing_had_been(
 
     work(pair, tmp_path, engine, kill)
     assert len(killed) == 1
-    assert caplog.text.count("A worker was lost") == 1
+    assert "A worker was lost" in caplog.text
     assert hashes(tmp_path) == hashes(whole)
     assert manifests(tmp_path) == manifests(whole)
 
