@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 
 from explain import commands
 from irl.commands import COMMANDS
+from irl.engine.settings import EngineSettings
 from irl.errors import InputError, IrlError
 from irl.jobs.terminal import interrupted, nothing_done, progress
 from irl.options import (
@@ -35,6 +36,7 @@ from irl.options import (
     Reference,
     Seed,
     Set,
+    with_engine,
 )
 
 _RARE_COLLECTIONS = (100_000, 50, 100)
@@ -55,6 +57,7 @@ for command in (*commands.COMMANDS, *COMMANDS):
 
 
 @app.command()
+@with_engine
 def audit(
     aligned: Aligned = None,
     reference: Reference = None,
@@ -76,6 +79,8 @@ def audit(
     config: Config = None,
     set_: Set = None,
     as_json: Json = False,
+    *,
+    where: EngineSettings,
 ) -> None:
     """Audit a pair; without arguments, the bundled pair on real text."""
     from irl.config import AuditSettings
@@ -99,8 +104,10 @@ def audit(
     settings = AuditSettings.read(config, set_ or [], flags)
     from explain.jobs.audit import run_audit
     from explain.summary import summary
+    from irl.engine.ray_cluster import engine_of
 
-    done = run_audit(settings, out, fresh=fresh, progress=progress())
+    with engine_of(where) as engine:
+        done = run_audit(settings, out, fresh=fresh, progress=progress(), engine=engine)
     if done.was_finished:
         nothing_done(done.run.path)
     typer.echo(done.report.to_json() if as_json else summary(done.report))
@@ -108,77 +115,6 @@ def audit(
         typer.echo(f"Report: {done.run.path / 'report.html'}")
     if not all(row.passed for row in done.report.gate):
         raise typer.Exit(1)
-
-
-@app.command()
-def recover(
-    aligned: Aligned = None,
-    reference: Reference = None,
-    prompts: Prompts = None,
-    aligned_samples: Annotated[
-        str | None, typer.Option(help="Samples of the aligned policy: prompt, response.")
-    ] = None,
-    reference_samples: Annotated[
-        str | None, typer.Option(help="Samples of the reference, to the same prompts.")
-    ] = None,
-    preferences: Preferences = None,
-    method: MethodOption = None,
-    seed: Seed = None,
-    out: Out = None,
-    fresh: Fresh = False,
-    config: Config = None,
-    set_: Set = None,
-    as_json: Json = False,
-) -> None:
-    """Recover an explicit reward from a pair, or from samples of both policies alone.
-
-    The run folder's `reward` can be loaded again.
-    """
-    from irl.config import recovery_settings
-
-    flags = {
-        "aligned": aligned,
-        "reference": reference,
-        "prompts": prompts,
-        "aligned_samples": aligned_samples,
-        "reference_samples": reference_samples,
-        "preferences": preferences or None,
-        "method": method,
-        "seed": seed,
-    }
-    settings = recovery_settings(config, set_ or [], flags)
-    from irl.jobs.any_recovery import recover as run_recover
-
-    done = run_recover(settings, out, fresh=fresh, progress=progress())
-    if as_json:
-        typer.echo(done.report.model_dump_json(indent=1))
-        return
-    from explain.summary import recovery_summary
-
-    typer.echo(recovery_summary(done.report))
-    typer.echo(f"Reward: {done.run.path / 'reward'}")
-
-
-@app.command()
-def score(
-    aligned: Aligned = None,
-    reference: Reference = None,
-    prompts: Prompts = None,
-    seed: Seed = None,
-    out: Out = None,
-    fresh: Fresh = False,
-    config: Config = None,
-    set_: Set = None,
-) -> None:
-    """Sample from a pair and write nats per token: responses.parquet and tokens.parquet."""
-    from irl.config import ScoreSettings
-
-    flags = {"aligned": aligned, "reference": reference, "prompts": prompts, "seed": seed}
-    settings = ScoreSettings.read(config, set_ or [], flags)
-    from irl.jobs.scoring import score as run_score
-
-    run = run_score(settings, out, fresh=fresh, progress=progress())
-    typer.echo(f"Scores: {run.path / 'responses.parquet'}, {run.path / 'tokens.parquet'}")
 
 
 @app.command()
@@ -217,6 +153,7 @@ def organisms_list() -> None:
 
 
 @organisms_app.command("build")
+@with_engine
 def organisms_build(
     name: Annotated[
         str | None, typer.Argument(help="Which; `irl organisms list` names them.")
@@ -231,13 +168,21 @@ def organisms_build(
     out: Annotated[
         Path | None, typer.Option(help="Where; default artifacts/models, other seeds in runs.")
     ] = None,
+    *,
+    where: EngineSettings,
 ) -> None:
-    """Build an organism: train its reference and align it. Finished stages are reused."""
+    """Build an organism: train its reference and align it. Finished stages are reused.
+
+    With --all, an engine of several workers builds several at once.
+    """
+    from irl.engine.ray_cluster import engine_of
     from irl.jobs.organisms import build, build_all
 
     if (name is None) == (not every):
         raise InputError("Name one organism, or give --all; `irl organisms list` names them.")
-    for folder in build_all(seed, out) if name is None else [build(name, text, seed, out)]:
+    with engine_of(where) as engine:
+        built = build_all(seed, out, engine) if name is None else [build(name, text, seed, out)]
+    for folder in built:
         typer.echo(folder)
 
 

@@ -83,6 +83,7 @@ class Loading(Settings):
 
     dtype: Dtype = "float32"
     device: str = "cpu"
+    "cpu, cuda, cuda:1, ...; auto splits a model over the GPUs at hand"
     trust_remote_code: bool = False
     aligned_revision: str | None = None
     reference_revision: str | None = None

@@ -4,11 +4,24 @@ from typing import Annotated
 
 import typer
 
+from irl.engine.settings import EngineSettings
 from irl.errors import InputError
 from irl.jobs.terminal import nothing_done, progress
-from irl.options import Config, Fresh, Json, Out, PromptLimit, Prompts, Reference, Seed, Set
+from irl.options import (
+    Config,
+    Fresh,
+    Json,
+    Out,
+    PromptLimit,
+    Prompts,
+    Reference,
+    Seed,
+    Set,
+    with_engine,
+)
 
 
+@with_engine
 def drift(
     more: Annotated[
         list[str] | None, typer.Argument(help="Further checkpoints, after the first.")
@@ -28,6 +41,8 @@ def drift(
     config: Config = None,
     set_: Set = None,
     as_json: Json = False,
+    *,
+    where: EngineSettings,
 ) -> None:
     """Follow KL, entropy, length and the weights of terms over the checkpoints of a training."""
     if more and len(aligned or ()) != 1:
@@ -43,10 +58,12 @@ def drift(
     }
     from explain.jobs.series import run_drift
     from explain.summary import series_summary
+    from irl.engine.ray_cluster import engine_of
     from irl.jobs.checkpoints import SeriesSettings
 
     settings = SeriesSettings.read(config, set_ or [], flags)
-    done = run_drift(settings, out, fresh=fresh, progress=progress())
+    with engine_of(where) as engine:
+        done = run_drift(settings, out, fresh=fresh, progress=progress(), engine=engine)
     if done.was_finished:
         nothing_done(done.run.path)
     typer.echo(done.report.to_json() if as_json else series_summary(done.report))

@@ -24,6 +24,7 @@ from explain.jobs.aspects import aspects_table, declared_aspects, price_answers
 from explain.report import render_run
 from explain.terms import Said, changed_terms, paid_terms, price_per_word
 from irl.config import AuditSettings
+from irl.engine.engine import HERE, Engine
 from irl.engine.shards import Progress, silent
 from irl.evaluation.calibration import membership_error
 from irl.evaluation.drift import drift
@@ -87,6 +88,7 @@ def run_audit(
     *,
     fresh: bool = False,
     progress: Progress = silent,
+    engine: Engine = HERE,
     pair: PolicyPair | None = None,
 ) -> Audit:
     """Audit the pair that the settings name; continue an unfinished run, return a finished one."""
@@ -96,19 +98,22 @@ def run_audit(
     declared = declared_aspects(settings.aspects, allow_code=settings.allow_code)
     prompts, labels = prompts_of(settings), read_labels(settings.preferences)
     with clock.stage("loading"):
-        pair = pair or load_pair(settings.aligned, settings.reference, settings.loading)
+        weights = engine.models_here or settings.full  # explanations are computed here
+        pair = pair or load_pair(
+            settings.aligned, settings.reference, settings.loading, weights=weights
+        )
     inputs = input_hashes(pair, prompts, labels) | _more_hashes(settings, declared)
     run = open_run("audit", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         report = read_record(run.path / "report.json", AuditReport)
         return Audit(run, report, was_finished=True)
-    sampled = sample_and_score(run, pair, prompts, settings, clock, progress)
+    sampled = sample_and_score(run, pair, prompts, settings, clock, progress, engine)
     with clock.stage("objectives"):
         findings = search(run, sampled.answers, settings)
     with clock.stage("recovery"):
         term_fit = fit_reward(run, sampled.answers, settings, findings.where)
     with clock.stage("scoring"):
-        agreed = agreement(run, pair, term_fit.reward, labels, settings, progress)
+        agreed = agreement(run, pair, term_fit.reward, labels, settings, progress, engine)
     with clock.stage("aspects"):
         priced = _aspects(run, sampled.answers, declared, settings)
     with clock.stage("contexts"):

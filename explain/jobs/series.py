@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from explain.series_page import render_series, series_caveats
+from irl.engine.engine import HERE, Engine
 from irl.engine.shards import Progress, silent
 from irl.evaluation.series import Common, common_terms, weighed
 from irl.jobs.checkpoints import Measured, SeriesSettings, Surveyed, Visit, survey, visits
@@ -62,6 +63,7 @@ def run_drift(
     *,
     fresh: bool = False,
     progress: Progress = silent,
+    engine: Engine = HERE,
 ) -> Series:
     """Follow the checkpoints that the settings name.
 
@@ -72,13 +74,13 @@ def run_drift(
     sources = checkpoints_of(settings.aligned)
     table = prompts_of(settings.of(sources[0]))
     with clock.stage("loading"):
-        surveyed = survey(settings, sources)
+        surveyed = survey(settings, sources, weights=engine.models_here)
     inputs = {f"aligned-{at}": one.policy.sha256 for at, one in enumerate(surveyed)}
     inputs |= {"reference": surveyed[0].reference.sha256, "prompts": table.sha256}
     run = open_run("drift", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         return Series(run, read_record(run.path / "series.json", SeriesReport), was_finished=True)
-    seen = list(visits(run, settings, sources, table, clock, progress))
+    seen = list(visits(run, settings, sources, table, clock, progress, engine))
     report = _report(run, settings, surveyed, seen, clock)
     run.write_table("series.parquet", series_table(report.rows))
     run.write_text("series.json", report.to_json())

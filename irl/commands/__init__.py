@@ -11,8 +11,10 @@ from irl.commands.judge import judge
 from irl.commands.parity import parity
 from irl.commands.prompts import prompts
 from irl.commands.rewardbench import rewardbench
+from irl.commands.score import score
 from irl.commands.trust import trust
 
 COMMANDS: Final[tuple[Callable[..., None], ...]] = (
-    *(align, best_of_n, ensemble, export, judge, parity, prompts, rewardbench, serve, trust),
+    *(align, best_of_n, ensemble, export, judge, parity),
+    *(prompts, rewardbench, score, serve, trust),
 )

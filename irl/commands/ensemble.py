@@ -4,10 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
+from irl.engine.settings import EngineSettings
 from irl.jobs.terminal import nothing_done
-from irl.options import Config, Fresh, Json, Out, Seed, Set
+from irl.options import Config, Fresh, Json, Out, Seed, Set, with_engine
 
 
+@with_engine
 def ensemble(
     preferences: Annotated[
         str | None, typer.Option(help="Preferences: JSONL, Parquet, CSV or hub id.")
@@ -36,6 +38,8 @@ def ensemble(
     config: Config = None,
     set_: Set = None,
     as_json: Json = False,
+    *,
+    where: EngineSettings,
 ) -> None:
     """Fit several rewards to preferences: how right, how sure and how agreed are they?
 
@@ -59,10 +63,12 @@ def ensemble(
     if members is not None:
         given["learning"] = {**given.get("learning", {}), "seeds": tuple(range(members))}
     settings = EnsembleSettings.checked(given)
+    from irl.engine.ray_cluster import engine_of
     from irl.ensembles.told import ensemble_summary
     from irl.jobs.ensemble import fit_ensemble
 
-    done = fit_ensemble(settings, out, fresh=fresh)
+    with engine_of(where) as engine:
+        done = fit_ensemble(settings, out, fresh=fresh, engine=engine)
     if done.was_finished:
         nothing_done(done.run.path)
     typer.echo(done.report.model_dump_json(indent=1) if as_json else ensemble_summary(done.report))

@@ -1,8 +1,11 @@
-"""Sample from a pair and score under both, on this machine, in shards."""
+"""Sample from a pair and score under both, in shards; the engine of a workshop does the work.
+
+What is done to a part is a record, so that an engine can send it to another process.
+"""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from irl.config import Sampling
+from irl.engine.engine import HERE, Engine
 from irl.engine.scoring import score_policy
-from irl.engine.shards import Progress, Shards, each_part, run_parts, silent, slices
+from irl.engine.shards import Progress, Shards, silent, slices
 from irl.engine.sides import Side, of_both
 from irl.policies.pair import PolicyPair
 from irl.policies.policy import Policy
@@ -25,12 +29,13 @@ RESPONSES_PER_SHARD = 2048
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where and how a run works: its shard folder, settings, seed and progress report."""
+    """Where and how a run works: its shard folder, settings, seed, progress report and engine."""
 
     folder: Path
     sampling: Sampling
     seed: int
     progress: Progress = silent
+    engine: Engine = HERE
 
     def shards(self, name: str, made_with: Mapping[str, object]) -> Shards:
         """The shards of one kind of work, named after all that they depend on."""
@@ -52,20 +57,11 @@ def sample_side(pair: PolicyPair, source: Side, prompts: Sequence[Ids], work: Wo
         Each shard has its own generator, so an interrupted run ends with the same responses.
     """
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-    policy = pair.aligned if source == "aligned" else pair.reference
-
-    def draw(shard: int, part: Sequence[int]) -> pa.Table:
-        rows = [index for index in part for _ in range(work.sampling.responses_per_prompt)]
-        generator = _generator(work.seed, source, shard)
-        wanted = [prompts[row] for row in rows]
-        answers = draw_answers(policy, wanted, generator, pair.eos_ids, work.sampling)
-        columns = {"prompt": rows, "source": [source] * len(rows), "token_ids": answers}
-        return pa.table(columns, schema=_SAMPLED)
-
-    made_with = {"prompts": _digest(prompts), source: policy.checkpoint.sha256}
-    shards = work.shards(f"sampled-{source}", made_with)
+    sha256 = getattr(pair, source).checkpoint.sha256
+    shards = work.shards(f"sampled-{source}", {"prompts": _digest(prompts), source: sha256})
     parts = slices(order, work.sampling.prompts_per_shard)
-    return run_parts(shards, parts, draw, work.progress)
+    draw = Draw(source, dict(enumerate(prompts)), work.sampling, work.seed)
+    return pa.concat_tables(work.engine.each_part(pair, shards, parts, draw, work.progress))
 
 
 def score_pair(
@@ -88,15 +84,51 @@ def score_parts(
     name: str = "scored",
 ) -> Iterator[pa.Table]:
     """The same, a shard at a time: both policies read a part before the next one is taken."""
-
-    def score(_: int, part: Sequence[TokenSequence]) -> pa.Table:
-        nats = of_both(pair, lambda _, policy: score_policy(policy, part, work.sampling))
-        columns = {f"{side}_nats": [row.numpy() for row in rows] for side, rows in nats.items()}
-        return pa.table(columns, schema=_SCORED)
-
     sides = {"aligned": pair.aligned, "reference": pair.reference}
     made_with = {side: policy.checkpoint.sha256 for side, policy in sides.items()}
-    return each_part(work.shards(name, made_with), parts, score, work.progress)
+    shards, score = work.shards(name, made_with), Score(work.sampling)
+    return work.engine.each_part(pair, shards, parts, score, work.progress)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw K responses to each prompt of a part, a part being places in `prompts`."""
+
+    source: Side
+    prompts: Mapping[int, Ids]
+    sampling: Sampling
+    seed: int
+
+    def at(self, part: Sequence[int]) -> "Draw":
+        """The same with no other prompts than those of a part."""
+        return replace(self, prompts={index: self.prompts[index] for index in part})
+
+    def __call__(self, pair: PolicyPair, shard: int, part: Sequence[int]) -> pa.Table:
+        """Columns prompt, source and token_ids."""
+        policy = pair.aligned if self.source == "aligned" else pair.reference
+        rows = [index for index in part for _ in range(self.sampling.responses_per_prompt)]
+        generator = _generator(self.seed, self.source, shard)
+        wanted = [self.prompts[row] for row in rows]
+        answers = draw_answers(policy, wanted, generator, pair.eos_ids, self.sampling)
+        columns = {"prompt": rows, "source": [self.source] * len(rows), "token_ids": answers}
+        return pa.table(columns, schema=_SAMPLED)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Score the sequences of a part under both policies."""
+
+    sampling: Sampling
+
+    def at(self, _: Sequence[TokenSequence]) -> "Score":
+        """Scoring needs nothing beside the part."""
+        return self
+
+    def __call__(self, pair: PolicyPair, _: int, part: Sequence[TokenSequence]) -> pa.Table:
+        """List columns aligned_nats and reference_nats."""
+        nats = of_both(pair, lambda _, policy: score_policy(policy, part, self.sampling))
+        columns = {f"{side}_nats": [row.numpy() for row in rows] for side, rows in nats.items()}
+        return pa.table(columns, schema=_SCORED)
 
 
 def sums(table: pa.Table, column: str) -> NDArray[np.float64]:

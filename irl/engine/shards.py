@@ -58,12 +58,21 @@ class Shards:
                 continue
         return lines
 
-    def read(self, index: int, entry: Mapping[str, Any] | None, key: str) -> pa.Table | None:
-        """The rows of a finished part, or None if it must be computed."""
+    def key(self, part: object) -> str:
+        """A hash of all that the rows of a part depend on; who computes them is not part of it."""
+        document = json.dumps([self.made_with, versions()], sort_keys=True, default=str)
+        return hashlib.sha256(f"{document}{part!r}".encode()).hexdigest()
+
+    def holds(self, index: int, entry: Mapping[str, Any] | None, key: str) -> bool:
+        """Whether a part is finished and whole."""
         file = self.file(index)
         if entry is None or entry.get("key") != key or not file.is_file():
-            return None
-        return pq.read_table(file) if file_sha256(file) == entry.get("sha256") else None
+            return False
+        return file_sha256(file) == entry.get("sha256")
+
+    def read(self, index: int) -> pa.Table:
+        """The rows of a finished part."""
+        return pq.read_table(self.file(index))
 
     def keep(self, index: int, table: pa.Table, key: str) -> None:
         """Write the rows of a part, then its line."""
@@ -91,9 +100,10 @@ def each_part(
     finished = shards.finished()
     for index in range(len(parts)):
         part = parts[index]
-        key = _key(part, shards.made_with)
-        table = shards.read(index, finished.get(index), key)
-        if table is None:
+        key = shards.key(part)
+        if shards.holds(index, finished.get(index), key):
+            table = shards.read(index)
+        else:
             table = compute(index, part)
             shards.keep(index, table, key)
         progress(shards.name, index + 1, len(parts))
@@ -113,11 +123,6 @@ def run_parts(
 def slices(items: Sequence[Part], size: int) -> list[Sequence[Part]]:
     """Consecutive parts of at most `size` items."""
     return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _key(part: object, made_with: Mapping[str, object]) -> str:
-    document = json.dumps([made_with, versions()], sort_keys=True, default=str)
-    return hashlib.sha256(f"{document}{part!r}".encode()).hexdigest()
 
 
 def _after_a_cut_line(stream: BinaryIO) -> bytes:

@@ -42,7 +42,9 @@ def of_both(pair: PolicyPair, work: Work[Result]) -> dict[Side, Result]:
 
 def _apart(pair: PolicyPair) -> bool:
     sides = pair.aligned, pair.reference
-    return not pair.shared and all(policy.device.type == "cpu" for policy in sides)
+    # Of an outline, others do the work: as the sides would be drawn here, were they on the CPU.
+    near = all(policy.device.type in ("cpu", "meta") for policy in sides)
+    return near and not pair.shared
 
 
 def _at_once(pair: PolicyPair, work: Work[Result], threads: int) -> dict[Side, Result]:

@@ -8,6 +8,7 @@ member sees: drawn prompts by prompt, with replacement.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import nn
 from trl import RewardConfig, RewardTrainer
 
 from irl.config import Loading
+from irl.engine.engine import HERE, Engine
 from irl.ensembles.pairs import Pairs
 from irl.policies.quiet import silence_trainer
 from irl.policies.reward_model import Scorer, load_scorer, with_pad
@@ -32,28 +34,47 @@ class TrainerSettings:
     learning_rate: float
     batch: int
     bootstrap: bool
-    scratch: Path
     chat: str = "auto"
 
 
-def trained_members(base: str, loading: Loading, pairs: Pairs, how: TrainerSettings) -> HeadReward:
+@dataclass(frozen=True)
+class Member:
+    """What one member is trained on, and how; its weights, wherever it is trained."""
+
+    base: str
+    loading: Loading
+    pairs: Pairs
+    how: TrainerSettings
+
+    def weights(self, seed: int) -> list[torch.Tensor]:
+        """In the order of the model, on the CPU."""
+        scorer = load_scorer(self.base, self.loading)
+        with TemporaryDirectory() as scratch:
+            _train(scorer, self.pairs, self.how, seed, Path(scratch))
+        return [weight.detach().cpu() for weight in scorer.parameters()]
+
+
+def trained_members(
+    base: str, loading: Loading, pairs: Pairs, how: TrainerSettings, engine: Engine = HERE
+) -> HeadReward:
     """Train one model for each seed, all from the same base.
+
+    Each is the same in whatever company and wherever it is trained: its seed is set anew.
 
     Raises:
         PolicyError: the base cannot be loaded.
         InputError: it cannot read a prompt.
     """
-    scorers = []
-    for seed in how.seeds:
-        scorer = load_scorer(base, loading)
-        _train(scorer, pairs, how, seed)
-        scorers.append(scorer)
-    every = zip(*(scorer.parameters() for scorer in scorers), strict=True)
-    head = Transformer(load_scorer(base, loading), [torch.stack(one).detach() for one in every])
+    member = Member(base, loading, pairs, how)
+    trained = engine.each(member.weights, how.seeds, "member")
+    start = load_scorer(base, loading)
+    device = next(start.parameters()).device
+    every = zip(*trained, strict=True)
+    head = Transformer(start, [torch.stack(one).to(device) for one in every])
     return HeadReward(TokenIds(head.scorer, how.chat), head)
 
 
-def _train(scorer: Scorer, pairs: Pairs, how: TrainerSettings, seed: int) -> None:
+def _train(scorer: Scorer, pairs: Pairs, how: TrainerSettings, seed: int, scratch: Path) -> None:
     generator = torch.Generator().manual_seed(seed)
     for weight in scorer.score.parameters():
         nn.init.normal_(weight, std=weight.shape[-1] ** -0.5, generator=generator)
@@ -67,7 +88,7 @@ def _train(scorer: Scorer, pairs: Pairs, how: TrainerSettings, seed: int) -> Non
     trainer = RewardTrainer(
         model=scorer.model,
         args=RewardConfig(
-            output_dir=str(how.scratch / f"member-{seed}"),
+            output_dir=str(scratch),
             per_device_train_batch_size=how.batch,
             num_train_epochs=how.epochs,
             learning_rate=how.learning_rate,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from irl.bootstrap import codes
 from irl.config import ScoreSettings
 from irl.data import LabelledResponse, RefusedRow, Table, read_preferences
+from irl.engine.engine import HERE, Engine
 from irl.engine.local import Workshop, score_pair, sums
 from irl.engine.shards import Progress
 from irl.errors import InputError
@@ -61,6 +62,7 @@ def agreement(
     tables: Sequence[Table[LabelledResponse]],
     settings: ScoreSettings,
     progress: Progress,
+    engine: Engine = HERE,
 ) -> Agreement:
     """Score all labelled responses under both policies and by the recovered reward."""
     rows: list[Accuracy] = []
@@ -72,7 +74,7 @@ def agreement(
         left_out = [*table.refused, *left_out]
         log_refused(run, table.source, left_out)
         refused += left_out
-        work = Workshop(run.parts, settings.sampling, settings.seed, progress)
+        work = Workshop(run.parts, settings.sampling, settings.seed, progress, engine)
         scored = score_pair(pair, sequences, work, f"preferences{number}")
         scores = {
             "log_ratio": sums(scored, "aligned_nats") - sums(scored, "reference_nats"),

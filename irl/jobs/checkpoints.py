@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from pydantic import Field
 
 from irl.config import Chat, Fitting, Loading, RecoverSettings, Sampling, Settings
 from irl.data import PromptRow, Table
+from irl.engine.engine import HERE, Engine
 from irl.engine.local import Workshop, sample_side
 from irl.engine.shards import Progress
 from irl.errors import PolicyError
@@ -71,15 +72,17 @@ class Surveyed:
     context_tokens: int
 
 
-def survey(settings: SeriesSettings, sources: Sequence[str]) -> list[Surveyed]:
-    """Load every checkpoint once, and let it go.
+def survey(
+    settings: SeriesSettings, sources: Sequence[str], *, weights: bool = True
+) -> list[Surveyed]:
+    """Load every checkpoint once, or without its weights, and let it go.
 
     Raises:
         PolicyError: one cannot be loaded, or not be compared with the others.
     """
     found: list[Surveyed] = []
     for source in sources:
-        pair = load_pair(source, settings.reference, settings.loading)
+        pair = load_pair(source, settings.reference, settings.loading, weights=weights)
         one = Surveyed(
             pair.aligned.checkpoint,
             pair.reference.checkpoint,
@@ -109,15 +112,18 @@ def visits(
     table: Table[PromptRow],
     clock: Clock,
     progress: Progress,
+    engine: Engine = HERE,
 ) -> Iterator[Visit]:
     """Draw, score, measure and fit, checkpoint by checkpoint; finished shards are reused."""
     asked = None
-    shared = Workshop(run.parts, settings.sampling, settings.seed, progress)
+    shared = Workshop(run.parts, settings.sampling, settings.seed, progress, engine)
     for at, source in enumerate(sources):
         with clock.stage("loading"):
-            pair = load_pair(source, settings.reference, settings.loading)
+            pair = load_pair(
+                source, settings.reference, settings.loading, weights=engine.models_here
+            )
         asked = asked or asked_of(run, pair, table, settings.of(source))
-        own = Workshop(run.parts / f"at-{at:03d}", settings.sampling, settings.seed, progress)
+        own = replace(shared, folder=run.parts / f"at-{at:03d}")
         with clock.stage("sampling"):
             theirs = sample_side(pair, "reference", asked.encoded, shared)
             ours = sample_side(pair, "aligned", asked.encoded, own)

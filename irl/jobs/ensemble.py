@@ -10,7 +10,6 @@ import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from irl.data import LabelledResponse, RefusedRow, read_preferences, stored_prompt
+from irl.engine.engine import HERE, Engine
 from irl.ensembles.pairs import Pairs, pairs_of
 from irl.ensembles.training import Training, members
 from irl.errors import InputError
@@ -74,6 +74,7 @@ def fit_ensemble(
     out: str | Path | None = None,
     *,
     fresh: bool = False,
+    engine: Engine = HERE,
     **given: Any,
 ) -> EnsembleRun:
     """Fit an ensemble into a run folder; a finished run is returned as it is.
@@ -82,6 +83,7 @@ def fit_ensemble(
         settings: all of them; None takes those that are `given` by name.
         out: the run folder; artifacts/runs/<run_id> if None.
         fresh: repeat a finished run.
+        engine: who trains transformers; heads on features are one batch, and fitted here.
         given: settings of `irl ensemble`, such as preferences or form.
 
     Raises:
@@ -99,7 +101,7 @@ def fit_ensemble(
         return EnsembleRun(run, kept, was_finished=True)
     log_refused(run, str(settings.preferences), read.refused)
     held_out = held_out_of(read.pairs.cluster, settings)
-    reward, left_out = fit_members(read.pairs, ~held_out, settings)
+    reward, left_out = fit_members(read.pairs, ~held_out, settings, engine)
     training, judged = read.pairs.at(~held_out), read.pairs.at(held_out)
     ensemble = standardised(reward, training, settings)
     chats = sum(not isinstance(prompt, str) for prompt in training.prompts) * 2 > len(training)
@@ -116,7 +118,10 @@ def fit_ensemble(
 
 
 def fit_members(
-    pairs: Pairs, training: NDArray[np.bool_], settings: EnsembleSettings
+    pairs: Pairs,
+    training: NDArray[np.bool_],
+    settings: EnsembleSettings,
+    engine: Engine = HERE,
 ) -> tuple[HeadReward, int]:
     """Members fitted to some of the pairs, and how many of these had no finite embeddings.
 
@@ -131,14 +136,12 @@ def fit_members(
         from irl.ensembles.by_trainer import TrainerSettings, trained_members
 
         exact = settings.loading.model_copy(update={"dtype": "float32"})
-        with TemporaryDirectory() as scratch:
-            told = TrainerSettings(
-                *(how.seeds, how.epochs, how.learning_rate, how.prompts_per_step),
-                settings.diversity == "bootstrap",
-                Path(scratch),
-                settings.chat,
-            )
-            return trained_members(str(settings.base), exact, seen, told), 0
+        told = TrainerSettings(
+            *(how.seeds, how.epochs, how.learning_rate, how.prompts_per_step),
+            settings.diversity == "bootstrap",
+            settings.chat,
+        )
+        return trained_members(str(settings.base), exact, seen, told, engine), 0
     reader, features, usable = _features(seen, settings)
     n = len(seen)
     head = members(

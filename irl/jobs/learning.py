@@ -15,12 +15,14 @@ from irl.bootstrap import codes
 from irl.config import Fitting, HeadSettings
 from irl.data import LabelledResponse
 from irl.data.rows import SUFFIXES
+from irl.engine.engine import HERE, Engine
 from irl.errors import InputError
 from irl.evaluation.accuracy import Labels
 from irl.evaluation.auc import grouped_auc
 from irl.evaluation.fit import fit
 from irl.evaluation.held_out import Evidence
 from irl.jobs.agreement import labels_of, refuse_same_names
+from irl.jobs.seed_tasks import fitted
 from irl.policies.encoder import Encoder, load_encoder, of_policy
 from irl.policies.policy import Policy
 from irl.policies.reward_model import Scorer, load_scorer
@@ -31,7 +33,6 @@ from irl.recovery.catalogue import frequent_words
 from irl.recovery.consensus import Consensus, consensus
 from irl.recovery.examples import Examples
 from irl.recovery.max_entropy import effective_answers
-from irl.recovery.methods import METHODS
 from irl.rewards.embeddings import Embeddings
 from irl.rewards.features import WordCounts
 from irl.rewards.head_reward import HeadReward, Reader
@@ -171,6 +172,7 @@ def learn(
     settings: HeadSettings,
     seed: int,
     base: Encoder | Scorer | None,
+    engine: Engine = HERE,
 ) -> Learnt:
     """Fit all seeds, choose one without labels, and store the reward.
 
@@ -181,17 +183,17 @@ def learn(
     _LOG.setLevel(logging.INFO)
     features, form = reader_and_form(answered, settings, base)
     examples = answered.examples(features(answered.texts, answered.prompts))
-    fitted = METHODS[settings.method](examples, form, settings.learning)
+    fits = fitted(examples, form, settings, base, engine)
     with torch.no_grad():
-        scores = fitted.head(examples.features)
+        scores = fits.head(examples.features)
     choice = choose(run, scores, examples)
-    reward = HeadReward(features, fitted.head, choice.chosen)
+    reward = HeadReward(features, fits.head, choice.chosen)
     reward.save(run.path / "reward", "head", method=settings.method, seeds=settings.learning.seeds)
-    pairs = zip(scores, fitted.held_out, strict=True)
+    pairs = zip(scores, fits.held_out, strict=True)
     held_out = [HeldOut.of(one, prompts, examples) for one, prompts in pairs]
-    fits = [one.fit(examples, seed) for one in held_out]
+    figures = [one.fit(examples, seed) for one in held_out]
     status = _status(settings, choice, scores, examples)
-    return Learnt(reward, choice, fits, held_out[choice.chosen], status)
+    return Learnt(reward, choice, figures, held_out[choice.chosen], status)
 
 
 def reader_and_form(

@@ -2,15 +2,18 @@
 
 import logging
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from irl.data.bundled import BUNDLED_PAIR
+from irl.engine.engine import HERE, Engine
+from irl.engine.shared import refuse_unseen, seen_by_workers
 from irl.errors import InputError, PolicyError
 from irl.organisms import real_detox
 from irl.organisms.bed import Bed
 from irl.organisms.grammar import World
 from irl.organisms.planted import plants
-from irl.organisms.planting import grow
+from irl.organisms.planting import grow, shared_reference
 from irl.policies.quiet import quiet_libraries
 from irl.runs import RUNS
 
@@ -67,20 +70,51 @@ def build(name: str, text: Path | None, seed: int, out: Path | None) -> Path:
     return folder
 
 
-def build_all(seed: int, out: Path | None) -> list[Path]:
+def build_all(seed: int, out: Path | None, engine: Engine = HERE) -> list[Path]:
     """Build every organism of the language world; those that are there are kept.
 
+    The references that organisms share are trained first, then each organism is a task.
+
     Raises:
+        InputError: a worker does not see the folder.
         PolicyError: some could not be built; the others are there.
     """
-    done, failed = [], []
-    for name in organisms():
-        if name in real_detox.SCALES:
-            continue
-        try:
-            done.append(build(name, None, seed, out))
-        except PolicyError as error:
-            failed.append(str(error))
-    if failed:
+    quiet_libraries()
+    bed = (out or bed_folder(seed)).absolute()
+    world = plants(World.draw(seed))
+    shared = dict.fromkeys(plant.architecture for plant in world.values())
+    with seen_by_workers(bed) as marker:
+        tasks = [Task(name, seed, bed, marker) for name in shared]
+        list(engine.each(Task.reference, tasks, "reference"))
+        tasks = [Task(name, seed, bed, marker) for name in world]
+        built = list(engine.each(Task.organism, tasks, "organism"))
+    if failed := [said for said in built if said]:
         raise PolicyError(" ".join(failed))
-    return done
+    return [(out or bed_folder(seed)) / name for name in world]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One organism, or one reference by its architecture, for whoever does the work."""
+
+    name: str
+    seed: int
+    bed: Path
+    marker: Path
+
+    def reference(self) -> None:
+        """Train the reference of an architecture, unless it is there."""
+        refuse_unseen(self.marker)
+        _LOG.setLevel(logging.INFO)
+        bed = Bed(self.bed, self.seed, _LOG.info)
+        shared_reference(bed, self.name)
+        shutil.rmtree(bed.scratch, ignore_errors=True)
+
+    def organism(self) -> str:
+        """Build an organism; why it cannot stand for its objective, or nothing."""
+        refuse_unseen(self.marker)
+        try:
+            build(self.name, None, self.seed, self.bed)
+        except PolicyError as error:
+            return str(error)
+        return ""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irl.config import PairHeadSettings
+from irl.engine.engine import HERE, Engine
 from irl.engine.shards import Progress, silent
 from irl.evaluation.method_words import judged_words
 from irl.jobs.agreement import agreement, read_labels
@@ -41,6 +42,7 @@ def recover_from_pair(
     *,
     fresh: bool = False,
     progress: Progress = silent,
+    engine: Engine = HERE,
 ) -> RecoveredRun:
     """Recover a reward into a run folder; a finished run is returned as it is.
 
@@ -51,13 +53,15 @@ def recover_from_pair(
     """
     quiet_libraries()
     prompts = prompts_of(settings)
-    pair = load_pair(settings.aligned, settings.reference, settings.loading)
+    # Embeddings by the reference, and transformers that start from it, are computed here.
+    weights = engine.models_here or (settings.needs_base and settings.base is None)
+    pair = load_pair(settings.aligned, settings.reference, settings.loading, weights=weights)
     base = load_base(settings, pair.reference)
     inputs = input_hashes(pair, prompts) | identity(settings, base) | truth_hash(settings)
     run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         return RecoveredRun.as_it_is(run)
-    sampled = sample_and_score(run, pair, prompts, settings, Clock(), progress)
+    sampled = sample_and_score(run, pair, prompts, settings, Clock(), progress, engine)
     answers = sampled.answers
     log_policy = np.array([row.sum() for row in answers.aligned_nats])
     answered = Answered(
@@ -68,11 +72,11 @@ def recover_from_pair(
         log_policy,
         [answers.prompts[at] for at in answers.prompt],
     )
-    learnt = learn(run, answered, settings, settings.seed, base)
+    learnt = learn(run, answered, settings, settings.seed, base, engine)
     fold, chosen = answers.fold(settings.fitting.n_folds), learnt.choice.chosen
     words = word_verdict(answered, fold, settings, settings.learning.seeds[chosen])
     labels = read_labels(settings.preferences)
-    agreed = agreement(run, pair, learnt.reward, labels, settings, progress)
+    agreed = agreement(run, pair, learnt.reward, labels, settings, progress, engine)
     recovered = next((row for row in agreed.rows if row.scorer == "recovered"), None)
     labelled = agreed.kept[0] if agreed.kept else []
     recovery, by_seed = over_seeds(settings, learnt, recovered, labelled, settings.seed)

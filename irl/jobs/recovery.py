@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irl.config import RecoverSettings
+from irl.engine.engine import HERE, Engine
 from irl.engine.shards import Progress, silent
 from irl.evaluation.conditions import PromptSet
 from irl.evaluation.fit import fit
@@ -67,6 +68,7 @@ def recover_terms(
     *,
     fresh: bool = False,
     progress: Progress = silent,
+    engine: Engine = HERE,
 ) -> RecoveredRun:
     """Recover a reward into a run folder; a finished run is returned as it is.
 
@@ -77,15 +79,17 @@ def recover_terms(
     """
     quiet_libraries()
     prompts, labels = prompts_of(settings), read_labels(settings.preferences)
-    pair = load_pair(settings.aligned, settings.reference, settings.loading)
+    pair = load_pair(
+        settings.aligned, settings.reference, settings.loading, weights=engine.models_here
+    )
     inputs = input_hashes(pair, prompts, labels) | truth_hash(settings)
     run = open_run("recover", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         return RecoveredRun.as_it_is(run)
-    sampled = sample_and_score(run, pair, prompts, settings, Clock(), progress)
+    sampled = sample_and_score(run, pair, prompts, settings, Clock(), progress, engine)
     answers = sampled.answers
     term_fit = fit_reward(run, answers, settings)
-    agreed = agreement(run, pair, term_fit.reward, labels, settings, progress)
+    agreed = agreement(run, pair, term_fit.reward, labels, settings, progress, engine)
     known = known_truth(settings, answers)
     report = RecoveryReport(
         run_id=run.run_id,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from irl.bootstrap import codes
 from irl.config import SamplesSettings
 from irl.data import LabelledResponse, SampleRow, Table, read_samples
+from irl.engine.engine import HERE, Engine
 from irl.errors import InputError
 from irl.evaluation.accuracy import accuracy
 from irl.jobs.agreement import read_labels
@@ -41,7 +42,11 @@ BLOCK = 8
 
 
 def recover_from_samples(
-    settings: SamplesSettings, out: Path | None = None, *, fresh: bool = False
+    settings: SamplesSettings,
+    out: Path | None = None,
+    *,
+    fresh: bool = False,
+    engine: Engine = HERE,
 ) -> RecoveredRun:
     """Recover a reward into a run folder; a finished run is returned as it is.
 
@@ -61,7 +66,7 @@ def recover_from_samples(
     if run.finished:
         return RecoveredRun.as_it_is(run)
     answered = answers_to_common_prompts(sides[0].rows, sides[1].rows)
-    learnt = learn(run, answered, settings, settings.seed, base)
+    learnt = learn(run, answered, settings, settings.seed, base, engine)
     labels = read_labels(settings.preferences)
     rows = [held_against(learnt.reward, table, settings.seed) for table in labels]
     labelled, first = (labels[0].rows, rows[0]) if labels else ([], None)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from irl.config import ScoreSettings
 from irl.data import LabelledResponse, PromptRow, RefusedRow, Table, read_prompts
+from irl.engine.engine import HERE, Engine
 from irl.engine.local import Workshop, sample_pair, score_pair
 from irl.engine.scoring import scoring_facts
 from irl.engine.shards import Progress, silent
@@ -41,8 +42,11 @@ def score(
     *,
     fresh: bool = False,
     progress: Progress = silent,
+    engine: Engine = HERE,
 ) -> RunFolder:
     """Sample and score a pair into a run folder; a finished run is returned as it is.
+
+    Who works (`engine`) is no part of what the run is.
 
     Raises:
         InputError: the prompts or settings cannot be used.
@@ -51,13 +55,15 @@ def score(
     """
     quiet_libraries()
     rows = prompts_of(settings)
-    pair = load_pair(settings.aligned, settings.reference, settings.loading)
+    pair = load_pair(
+        settings.aligned, settings.reference, settings.loading, weights=engine.models_here
+    )
     inputs = input_hashes(pair, rows)
     run = open_run("score", settings.model_dump(mode="json"), inputs, out, fresh=fresh)
     if run.finished:
         say_finished(run)
         return run
-    sampled = sample_and_score(run, pair, rows, settings, Clock(), progress)
+    sampled = sample_and_score(run, pair, rows, settings, Clock(), progress, engine)
     write_tables(run, sampled.answers, None)
     run.finish(sampled.counts)
     return run
@@ -136,10 +142,11 @@ def sample_and_score(
     settings: ScoreSettings,
     clock: Clock,
     progress: Progress,
+    engine: Engine = HERE,
 ) -> Sampled:
     """Sample K answers per prompt and side, and score each under both."""
     asked = asked_of(run, pair, table, settings)
-    work = Workshop(run.parts, settings.sampling, settings.seed, progress)
+    work = Workshop(run.parts, settings.sampling, settings.seed, progress, engine)
     with clock.stage("sampling"):
         drawn = sample_pair(pair, asked.encoded, work)
     with clock.stage("scoring"):

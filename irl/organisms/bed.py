@@ -1,5 +1,7 @@
 """Where organisms grow: the world of a seed, and its prompts and answers, drawn for one purpose."""
 
+import os
+import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,8 +39,8 @@ class Bed:
 
     @property
     def scratch(self) -> Path:
-        """Where the trainers write."""
-        return self.root / ".training"
+        """Where the trainers of this process write: others may be at work in the same bed."""
+        return self.root / f".training.{platform.node()}.{os.getpid()}"
 
     def rng(self, *purpose: int) -> np.random.Generator:
         """A generator for one purpose."""

@@ -34,7 +34,7 @@ def load_full(location: Location, loading: Loading) -> Policy:
     model = _read_model(location, loading)
     refuse_non_finite(model, location.source)
     tokenizer = read_tokenizer(location, loading)
-    described = _describe(location, model, location.folder)
+    described = describe(location, model, location.folder)
     policy = Policy(model, tokenizer, described, folder=location.folder)
     _refuse_other_head(policy)
     return policy
@@ -53,7 +53,7 @@ def load_adapter(
     """
     from peft import PeftModel  # most pairs are two full models, and peft takes a second to load
 
-    _refuse_unsuitable_adapter(location)
+    refuse_unsuitable_adapter(location)
     probe = _probe_ids(base)
     before = _probe_logits(base, probe)
     try:
@@ -74,7 +74,7 @@ def load_adapter(
         ) from None
     wrapped.eval()
     refuse_non_finite(wrapped, location.source)
-    described = _describe(location, wrapped, location.folder, base_folder)
+    described = describe(location, wrapped, location.folder, base_folder)
     own = (location.folder / "tokenizer_config.json").is_file()
     tokenizer = read_tokenizer(location, loading) if own else base.tokenizer
     aligned = Policy(base.model, tokenizer, described)
@@ -97,6 +97,7 @@ def _read_model(location: Location, loading: Loading) -> PreTrainedModel:
             use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # refused below, by name
+            device_map="auto" if loading.device == "auto" else None,
         )
     except SafetensorError as error:
         raise PolicyError(
@@ -116,8 +117,9 @@ def _read_model(location: Location, loading: Loading) -> PreTrainedModel:
             f"The checkpoint {location.source} stores {len(mismatched)} tensors in other sizes "
             f"than config.json says (first: {name}, {list(stored)} instead of {list(wanted)})."
         )
-    policy: PreTrainedModel = model.to(loading.device).eval()
-    return policy
+    placed: PreTrainedModel = model if loading.device == "auto" else model.to(loading.device)
+    placed.eval()
+    return placed
 
 
 def read_tokenizer(location: Location, loading: Loading) -> PreTrainedTokenizerBase:
@@ -143,7 +145,8 @@ def read_tokenizer(location: Location, loading: Loading) -> PreTrainedTokenizerB
     return tokenizer
 
 
-def _describe(location: Location, model: torch.nn.Module, *folders: Path) -> Checkpoint:
+def describe(location: Location, model: torch.nn.Module, *folders: Path) -> Checkpoint:
+    """Which weights these are."""
     parameters = list(model.parameters())
     return Checkpoint(
         source=location.source,
@@ -184,7 +187,12 @@ _OUTPUT_LAYERS = {"lm_head", "embed_out"}
 "An adapter may bring its own: switched off, the base has its output layer back, to the bit"
 
 
-def _refuse_unsuitable_adapter(location: Location) -> None:
+def refuse_unsuitable_adapter(location: Location) -> None:
+    """Refuse an adapter without which its base is not the reference, or that cannot be read.
+
+    Raises:
+        PolicyError: it is one.
+    """
     settings = location.adapter or {}
     if set(settings.get("modules_to_save") or ()) - _OUTPUT_LAYERS:
         raise PolicyError(
@@ -221,7 +229,7 @@ def _refuse_other_head(policy: Policy) -> None:
     whole = _probe_logits(policy, ids)[0]
     with torch.inference_mode():
         ours = policy.head(policy.body(input_ids=ids, use_cache=False).last_hidden_state[0])
-    gap = (whole.float() - ours.float()).abs().max().item()
+    gap = (whole.cpu().float() - ours.cpu().float()).abs().max().item()
     if gap > HEAD_TOLERANCE:
         raise PolicyError(
             f"The logits of {policy.checkpoint.source} are not its output embedding applied to its "

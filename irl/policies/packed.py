@@ -32,16 +32,24 @@ class _Row:
     """The blocks of the row at hand, and their masks, which all layers share."""
 
     blocks: Sequence[Block]
-    masks: dict[tuple[int, int | None], Tensor] = field(default_factory=dict)
+    copies: dict[torch.device, list[Block]] = field(default_factory=dict)
+    masks: dict[tuple[torch.device, int, int | None], Tensor] = field(default_factory=dict)
 
-    def mask(self, number: int, window: int | None) -> Tensor | None:
+    def on(self, device: torch.device) -> list[Block]:
+        """The blocks where a layer lies: not all lie in one place if the model is split."""
+        if device not in self.copies:
+            self.copies[device] = [block.to(device) for block in self.blocks]
+        return self.copies[device]
+
+    def mask(self, device: torch.device, number: int, window: int | None) -> Tensor | None:
         """Visible keys of a block, [run, 1, query, key]; None where it is plainly causal."""
-        block = self.blocks[number]
+        block = self.on(device)[number]
         if block.plainly_causal(window):
             return None
-        if (number, window) not in self.masks:
-            self.masks[number, window] = block.visible(window)[:, None]
-        return self.masks[number, window]
+        key = device, number, window
+        if key not in self.masks:
+            self.masks[key] = block.visible(window)[:, None]
+        return self.masks[key]
 
 
 _ROW: ContextVar[_Row] = ContextVar("row")
@@ -55,9 +63,10 @@ def pack_nats(policy: Policy, pack: Pack) -> list[Nats]:
         output = policy.body(
             **{name: ids[None].to(policy.device) for name, ids in row.items()}, use_cache=False
         )
-        hidden = output.last_hidden_state[0, pack.predicting.to(policy.device)]
-        del output
-        targets = pack.targets.to(policy.device)
+        states = output.last_hidden_state
+        hidden = states[0, pack.predicting.to(states.device)].to(policy.head_device)
+        del output, states
+        targets = pack.targets.to(policy.head_device)
         nats = token_nats(hidden, targets, policy.streamed_head).cpu()
     return list(nats.split(list(pack.lengths)))
 
@@ -66,7 +75,7 @@ def pack_nats(policy: Policy, pack: Pack) -> list[Nats]:
 def _attending(policy: Policy, pack: Pack) -> Iterator[None]:
     config = policy.model.config
     before = config._attn_implementation
-    row = _ROW.set(_Row([block.to(policy.device) for block in pack.blocks]))
+    row = _ROW.set(_Row(pack.blocks))
     try:
         config._attn_implementation = _NAME
         yield
@@ -92,12 +101,12 @@ def _packed_attention(
     scale = settings.get("scaling") or query.shape[-1] ** -0.5
     attend = partial(_attention, scale=scale, cap=settings.get("softcap"))
     out = query.new_empty(query.shape[2], query.shape[1], value.shape[3])
-    for number, block in enumerate(row.blocks):
+    for number, block in enumerate(row.on(query.device)):
         seen = attend(
             query[0, :, block.queries].transpose(0, 1),
             key[0, :, block.keys].transpose(0, 1),
             value[0, :, block.keys].transpose(0, 1),
-            row.mask(number, settings.get("sliding_window")),
+            row.mask(query.device, number, settings.get("sliding_window")),
         )
         out[block.stand_at] = seen.transpose(1, 2)[block.real]
     return out[None], None

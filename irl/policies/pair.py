@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from irl.config import Loading
 from irl.errors import PolicyError
 from irl.policies.checkpoint import Location, files_sha256, locate, locate_base
 from irl.policies.load import load_adapter, load_full
+from irl.policies.outline import NOWHERE, outline_adapter, outline_full
 from irl.policies.policy import Policy
 from irl.policies.served.load import load_served
 from irl.policies.served.policy import ServedPolicy
@@ -29,12 +30,27 @@ _PROBES = (
 )
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a pair was loaded from, so that other processes can load it too."""
+
+    aligned: str
+    reference: str | None
+    loading: Loading
+
+    def load(self) -> "PolicyPair":
+        """The pair again."""
+        return load_pair(self.aligned, self.reference, self.loading)
+
+
 @dataclass(frozen=True, eq=False)
 class PolicyPair:
     """The aligned policy and its reference; both encode every text alike."""
 
     aligned: Policy
     reference: Policy
+    origin: Origin | None = None
+    "None for a pair that was put together in memory"
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -63,8 +79,8 @@ class PolicyPair:
         return not self.served and self.aligned.model is self.reference.model
 
     def identical(self) -> bool:
-        """Whether both hold the same weights, bit by bit; not known of those that are served."""
-        if self.served or self.shared:
+        """Whether both hold the same weights, bit by bit; not known where they lie elsewhere."""
+        if self.served or self.shared or self.aligned.device == NOWHERE:
             return False
         ours, theirs = self.aligned.model.state_dict(), self.reference.model.state_dict()
         return ours.keys() == theirs.keys() and all(
@@ -72,8 +88,23 @@ class PolicyPair:
         )
 
 
+@dataclass(frozen=True)
+class _How:
+    """The two ways to load: with weights, or an outline."""
+
+    full: Callable[[Location, Loading], Policy]
+    adapter: Callable[[Location, Policy, Path, Loading], tuple[Policy, Policy]]
+
+
+_LOADED, _OUTLINED = _How(load_full, load_adapter), _How(outline_full, outline_adapter)
+
+
 def load_pair(
-    aligned: str, reference: str | None = None, loading: Loading | None = None
+    aligned: str,
+    reference: str | None = None,
+    loading: Loading | None = None,
+    *,
+    weights: bool = True,
 ) -> PolicyPair:
     """Load an aligned checkpoint and its reference.
 
@@ -81,6 +112,7 @@ def load_pair(
         aligned: local directory, hub id, PEFT adapter directory, or file about a served policy.
         reference: likewise, but no adapter; None takes the base of an adapter.
         loading: dtype, device and revisions; float32 on the CPU if None.
+        weights: without them, the pair reads and ends text, but cannot score it.
 
     Raises:
         InputError: a file about a served policy cannot be used.
@@ -89,27 +121,27 @@ def load_pair(
     """
     keep_to_cores()
     loading = loading or Loading()
-    pair = _loaded(aligned, reference, loading)
+    pair = _loaded(aligned, reference, loading, _LOADED if weights else _OUTLINED)
     refuse_different_tokenizers(pair)
-    return pair
+    return replace(pair, origin=Origin(aligned, reference, loading))
 
 
-def _loaded(aligned: str, reference: str | None, loading: Loading) -> PolicyPair:
+def _loaded(aligned: str, reference: str | None, loading: Loading, how: _How) -> PolicyPair:
     if names_server(aligned):
         if reference is None:
             raise PolicyError(
                 f"{aligned} is a served policy, so its reference is not known; give --reference."
             )
         served = load_served(aligned, loading, loading.aligned_revision)
-        return PolicyPair(served, _load_reference(reference, loading))
+        return PolicyPair(served, _load_reference(reference, loading, how))
     location = locate(aligned, loading.aligned_revision)
     if location.adapter is not None:
-        return _adapter_pair(location, reference, loading)
+        return _adapter_pair(location, reference, loading, how)
     if reference is None:
         raise PolicyError(
             f"{aligned} is a full model, so its reference is not known; give --reference."
         )
-    return PolicyPair(load_full(location, loading), _load_reference(reference, loading))
+    return PolicyPair(how.full(location, loading), _load_reference(reference, loading, how))
 
 
 def template_sha256(tokenizer: PreTrainedTokenizerBase) -> str | None:
@@ -119,7 +151,7 @@ def template_sha256(tokenizer: PreTrainedTokenizerBase) -> str | None:
     return hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()
 
 
-def _load_reference(reference: str, loading: Loading) -> Policy:
+def _load_reference(reference: str, loading: Loading, how: _How) -> Policy:
     if names_server(reference):
         return load_served(reference, loading, loading.reference_revision)
     location = locate(reference, loading.reference_revision)
@@ -127,17 +159,19 @@ def _load_reference(reference: str, loading: Loading) -> Policy:
         raise PolicyError(
             f"The reference {reference} is an adapter; merge it into a full checkpoint first."
         )
-    return load_full(location, loading)
+    return how.full(location, loading)
 
 
-def _adapter_pair(location: Location, reference: str | None, loading: Loading) -> PolicyPair:
+def _adapter_pair(
+    location: Location, reference: str | None, loading: Loading, how: _How
+) -> PolicyPair:
     base_location = locate_base(location, loading.reference_revision if reference is None else None)
     _check_revision(location, base_location, loading)
-    base = load_full(base_location, loading)
-    aligned, off = load_adapter(location, base, base_location.folder, loading)
+    base = how.full(base_location, loading)
+    aligned, off = how.adapter(location, base, base_location.folder, loading)
     if reference is None or _same_files(reference, base_location.folder, loading):
         return PolicyPair(aligned, off)
-    return PolicyPair(aligned, _load_reference(reference, loading))
+    return PolicyPair(aligned, _load_reference(reference, loading, how))
 
 
 def _check_revision(adapter: Location, base: Location, loading: Loading) -> None:

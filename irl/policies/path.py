@@ -20,6 +20,17 @@ class ScoringPath:
     precision_nats: float | None = None
     "mean difference of a response's nats from float32; None where the weights are float32"
 
+    def take(self, other: "ScoringPath") -> None:
+        """What another process found of the same policy; what is known here stays."""
+        self.checked_tokens = max(self.checked_tokens, other.checked_tokens)
+        self.gap_nats = max(self.gap_nats, other.gap_nats)
+        if self.precision_nats is None:
+            self.precision_nats = other.precision_nats
+        if self.plain_because is None:
+            self.plain_because = other.plain_because
+        self.failed_tokens = _least(self.failed_tokens, other.failed_tokens)
+        self.row_tokens = _least(self.row_tokens, other.row_tokens)
+
     def facts(self) -> dict[str, object]:
         """For the log of a run."""
         return {
@@ -29,3 +40,8 @@ class ScoringPath:
             "row_tokens_after_out_of_memory": self.row_tokens,
             "precision_nats": self.precision_nats,
         }
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    known = [number for number in (one, other) if number is not None]
+    return min(known, default=None)

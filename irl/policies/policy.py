@@ -41,6 +41,12 @@ class Policy:
         device: torch.device = self.model.device
         return device
 
+    @property
+    def head_device(self) -> torch.device:
+        """Where the head lies; another place than `device` for a model that is split."""
+        weight: torch.Tensor = next(self.model.get_output_embeddings().parameters())
+        return weight.device
+
     @cached_property
     def body_arguments(self) -> frozenset[str]:
         """What the body's forward accepts, for architectures without position ids."""
@@ -100,8 +106,9 @@ class Policy:
                 attention_mask=batch.attention.long().to(self.device),
                 use_cache=False,
             )
-            hidden = output.last_hidden_state[batch.predicts_response.to(self.device)]
-            return token_nats(hidden, batch.targets.to(self.device), self.head).cpu()
+            states = output.last_hidden_state
+            hidden = states[batch.predicts_response.to(states.device)].to(self.head_device)
+            return token_nats(hidden, batch.targets.to(self.head_device), self.head).cpu()
 
     def nats(self, sequences: Sequence[TokenSequence]) -> list[Nats]:
         """Nats per response token of sequences that are scored as one batch."""

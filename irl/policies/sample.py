@@ -12,6 +12,7 @@ log-ratio is a statement about the policy itself, and only plain samples of it e
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -97,7 +98,7 @@ class _Rows:
         cache = DynamicCache(config=policy.model.config)
         hidden = advance(policy, ids, attention, cache)
         asked = torch.tensor([place[prompt] for prompt in wanted])
-        cache.batch_select_indices(asked.to(policy.device))
+        _select(cache, asked)
         return cls(
             policy,
             torch.tensor(numbers),
@@ -105,7 +106,7 @@ class _Rows:
             torch.tensor([len(prompt) + max_new_tokens for prompt in wanted]),
             attention[asked],
             cache,
-            hidden[asked.to(policy.device)],
+            hidden[asked.to(hidden.device)],
         )
 
     def __len__(self) -> int:
@@ -151,7 +152,7 @@ class _Rows:
 
     def _narrowed(self, keep: Tensor) -> Tensor:
         """Leave some rows in the cache, and of its columns those that one of them needs."""
-        self.cache.batch_select_indices(keep.to(self.policy.device))
+        _select(self.cache, keep)
         attention = self.attention[keep]
         empty = int(attention.argmax(1).min()) if self.joinable else 0
         if empty:
@@ -237,6 +238,14 @@ def left_padded(prompts: Sequence[Ids], pad_id: int) -> tuple[Tensor, Tensor]:
         ids[row, longest - len(prompt) :] = torch.tensor(prompt)
         attention[row, longest - len(prompt) :] = 1
     return ids, attention
+
+
+def _select(cache: DynamicCache, rows: Tensor) -> None:
+    """Leave these rows, in this order; a split model keeps its layers in several places."""
+    layers: Sequence[Any] = cache.layers
+    for layer in layers:
+        keys = getattr(layer, "keys", None)
+        layer.batch_select_indices(rows if keys is None else rows.to(keys.device))
 
 
 def _stored(cache: DynamicCache) -> Iterator[tuple[DynamicLayer, Tensor, Tensor]]:

@@ -115,7 +115,7 @@ def fit(
         _together(how, [head.members_at(torch.tensor([at])) for head in heads], (seed,))
         for at, seed in enumerate(learning.seeds)
     ]
-    return _joined(each)
+    return joined(each)
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,8 @@ def _together(how: _How, start: Sequence[Head], seeds: Sequence[int]) -> Fitted:
     return Fitted(parts_kept, torch.stack(course.losses, 1)[at], held_out[at], penalties[at])
 
 
-def _joined(each: Sequence[Fitted]) -> Fitted:
+def joined(each: Sequence[Fitted]) -> Fitted:
+    """Members that were fitted one by one, together."""
     parts = zip(*(fitted.parts for fitted in each), strict=True)
     validation = torch.nn.utils.rnn.pad_sequence(
         [fitted.validation[0] for fitted in each], batch_first=True, padding_value=torch.nan
