@@ -19,7 +19,7 @@ from irl.evaluation.trust import lamp
 from irl.evaluation.trust_measures import at_best
 from irl.jobs.ensemble import fit_ensemble
 from irl.jobs.ensemble_settings import EnsembleSettings
-from irl.jobs.trust import REPORT, answer
+from irl.jobs.trust import REPORT, TABLE, answer
 from irl.jobs.trust_answers import asked_of
 from irl.jobs.trust_grounds import grounds_of
 from irl.jobs.trust_policies import Policies, refuse_temperature
@@ -61,7 +61,8 @@ def trust_of_audit(
     refuse_temperature(settings.sampling.temperature)
     folder = run.path / ENSEMBLE
     shared = {"run": str(run.path), "seed": settings.seed, "fitting": settings.fitting.model_dump()}
-    fit_ensemble(EnsembleSettings.checked(MEMBERS | shared), folder)
+    # Seconds; what a kill has left may have been fitted where the folder had another name.
+    fit_ensemble(EnsembleSettings.checked(MEMBERS | shared), folder, fresh=True)
     asked = {
         "reward": str(folder),
         "policy": settings.aligned,
@@ -69,6 +70,7 @@ def trust_of_audit(
         "seed": settings.seed,
         "chat": settings.chat,
         "max_new_tokens": settings.sampling.max_new_tokens,
+        "token_budget": settings.sampling.token_budget,
         "loading": settings.loading.model_dump(),
     }
     grounds, wanted = grounds_of(str(folder)), TrustSettings.checked(asked)
@@ -76,8 +78,9 @@ def trust_of_audit(
     held_out = {row.prompt_id for row in question.prompts}
     typed = [row for row in prompts if row.prompt_id in held_out]
     question = replace(question, prompts=typed[: wanted.prompt_limit])
-    report = answer(run, wanted, grounds, Policies.of_audit(pair), question)
+    report, table = answer(run, wanted, grounds, Policies.of_audit(pair), question)
     report = below_the_verdict(report, found)
+    run.write_table(TABLE, table)
     run.write_text(REPORT, report.to_json())
     return report
 

@@ -174,7 +174,7 @@ def zone_rows(
 
 def _printed(stand: _Stand) -> Iterator[ResultRow]:
     of = Measured("as every run prints it", [stand.seed])
-    for one in stand.around.detectors(stand.seed):
+    for one in stand.around.detectors:
         yield of.row(one.name, f"{AUC}, {one.planted}", "", one.auc, one.reason or "")
 
 

@@ -13,6 +13,7 @@ from irl.evaluation.quarters import quarters
 from irl.evaluation.trust import (
     Limits,
     Uncertainty,
+    as_detected,
     effective_share,
     lamp,
     share_beyond,
@@ -92,16 +93,32 @@ def measured(
     )
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What measures are held to."""
+
+    limits: Limits
+    "of the reward"
+    accuracy: Estimate | None
+    "of the reward on its held-out pairs"
+    auc: Estimate | None
+    "of distance on what was planted for it"
+
+    def colour(self, measures: TrustMeasures) -> Colour:
+        """The light of some measures."""
+        given = signals(measures, self.limits, self.accuracy)
+        return lamp(as_detected(given, self.auc)).colour
+
+
 def grouped(
-    seen: Seen, limits: Limits, groups: Sequence[str], accuracy: Estimate | None, seed: int = 0
+    seen: Seen, judged: Judgement, groups: Sequence[str], seed: int = 0
 ) -> list[TrustGroup]:
     """The same of each group of prompts; none where all are in one.
 
     Args:
         seen: what was seen.
-        limits: of the reward.
+        judged: what the measures are held to.
         groups: the name of each prompt's group.
-        accuracy: of the reward on its held-out pairs.
         seed: of the bootstraps.
     """
     names = list(dict.fromkeys(groups))
@@ -112,8 +129,8 @@ def grouped(
         at = np.array([one == name for one in groups])
         if not at[seen.ours.prompt].any():
             continue
-        measures = measured(seen, limits, at, seed)
-        colour = lamp(signals(measures, limits, accuracy)).colour
+        measures = measured(seen, judged.limits, at, seed)
+        colour = judged.colour(measures)
         found.append(TrustGroup(group=name, measures=measures, colour=colour))
     return found
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
@@ -38,7 +39,7 @@ from irl.evaluation.trust import (
     spread,
     uncertainty,
 )
-from irl.evaluation.trust_measures import Judged, Seen, at_best, grouped, groups_of, measured
+from irl.evaluation.trust_measures import Judged, Judgement, Seen, grouped, groups_of, measured
 from irl.jobs.encoding import log_refused
 from irl.jobs.named_reward import reward_sha256
 from irl.jobs.trust_answers import (
@@ -50,16 +51,13 @@ from irl.jobs.trust_answers import (
     nats_of_data,
 )
 from irl.jobs.trust_grounds import Grounds, grounds_of, sampled
-from irl.jobs.trust_policies import Policies, load_policies
+from irl.jobs.trust_policies import Policies, load_policies, policy_sha256
 from irl.jobs.trust_settings import TrustSettings
 from irl.jobs.trust_surroundings import Surroundings, surroundings_of
 from irl.jobs.trust_table import triage_table
-from irl.policies.checkpoint import files_sha256, locate, locate_base
 from irl.policies.encoder import of_policy
 from irl.policies.quiet import quiet_libraries
-from irl.policies.served.load import served_sha256
 from irl.policies.served.policy import served_caveats
-from irl.policies.served_file import names_server
 from irl.records import Caveat, Estimate
 from irl.records.trust import TRUST_SCHEMA, Signal, TriageCounts, TrustMeasures, TrustReport
 from irl.rewards.words import words
@@ -137,7 +135,9 @@ def trust(
     run = open_run("trust", settings.model_dump(mode="json"), inputs, folder, fresh=fresh)
     if run.finished:
         return TrustRun(run, read_record(run.path / REPORT, TrustReport), was_finished=True)
-    report = answer(run, settings, grounds, load_policies(settings, grounds), asked)
+    report, table = answer(run, settings, grounds, load_policies(settings, grounds), asked)
+    run.write_table(TABLE, table)
+    run.write_text(REPORT, report.to_json())
     run.finish({"responses": report.measures.responses, "prompts": report.measures.prompts})
     return TrustRun(run, report, was_finished=False)
 
@@ -172,7 +172,7 @@ def examined(
     limits = Limits(len(grounds.fitted), limit_of(spread(grounds.margins)), around.limit)
     right = accuracy_of(grounds, settings.seed)
     measures = measured(seen, limits, seed=settings.seed)
-    given = signals(measures, limits, right)
+    given = as_detected(signals(measures, limits, right), around.detectors[0].auc)
     return Examined(found, written, ours, odd, seen, sort, limits, measures, given)
 
 
@@ -184,20 +184,20 @@ def accuracy_of(grounds: Grounds, seed: int) -> Estimate | None:
 
 def answer(
     run: RunFolder, settings: TrustSettings, grounds: Grounds, policies: Policies, asked: Asked
-) -> TrustReport:
-    """Ask about policies that are loaded; the table, then the report, are written to the run.
+) -> tuple[TrustReport, pa.Table]:
+    """Ask about policies that are loaded: the report, and the table of every response.
 
     Raises:
         InputError: no prompt or response can be used.
     """
-    around = surroundings_of(grounds, of_policy(policies.reader, settings.chat), settings)
+    encoder = of_policy(policies.reader, settings.chat, tokenizer=policies.renders.tokenizer)
+    around = surroundings_of(grounds, encoder, settings)
     one = examined(settings, grounds, around, policies, asked)
     found, seed = one.drawn, settings.seed
     log_refused(run, found.source, found.refused)
     groups = groups_of([row.text for row in found.typed], [row.type for row in found.typed])
-    right, detectors = accuracy_of(grounds, seed), around.detectors(seed)
-    given = as_detected(one.signals, detectors[0].auc)
-    by_group = grouped(one.seen, one.limits, groups, right, seed)
+    right, detectors = accuracy_of(grounds, seed), around.detectors
+    judged = Judgement(one.limits, right, detectors[0].auc)
     report = TrustReport(
         schema=TRUST_SCHEMA,
         run_id=run.run_id,
@@ -213,10 +213,10 @@ def answer(
         held_out_pairs=len(grounds.held_out),
         held_out_accuracy=right,
         neighbours=settings.neighbours,
-        lamp=lamp(given),
-        signals=given,
+        lamp=lamp(one.signals),
+        signals=one.signals,
         measures=one.measures,
-        groups=by_group if given == one.signals else at_best(by_group, "amber"),
+        groups=grouped(one.seen, judged, groups, seed),
         triage=_counts(one.sorted.triage, one.ours.prompt, seed),
         detectors=detectors,
         input={"refused_rows": len(found.refused), "scored_not_finite": one.not_finite},
@@ -226,10 +226,7 @@ def answer(
         ),
     )
     kept, held = (one.ours, one.seen.ours.reward), (around.held, grounds.wrong)
-    table = triage_table(found.prompts, groups, kept, one.sorted, held, settings.shown)
-    run.write_table(TABLE, table)
-    run.write_text(REPORT, report.to_json())
-    return report
+    return report, triage_table(found.prompts, groups, kept, one.sorted, held, settings.shown)
 
 
 def _inputs(settings: TrustSettings, grounds: Grounds, asked: Asked) -> dict[str, str]:
@@ -239,15 +236,6 @@ def _inputs(settings: TrustSettings, grounds: Grounds, asked: Asked) -> dict[str
         if source is not None:
             hashes[name] = policy_sha256(source)
     return hashes
-
-
-def policy_sha256(source: str) -> str:
-    """What a run depends on of a policy: its files, with those of an adapter's base."""
-    if names_server(source):
-        return served_sha256(source)
-    location = locate(source)
-    base = [] if location.adapter is None else [locate_base(location).folder]
-    return files_sha256(location.folder, *base)
 
 
 def _sorted(
@@ -278,7 +266,7 @@ def _who_wrote_it(
     fitted = grounds.fitted
     at = sampled(len(fitted), _DATA_ANSWERS, settings.seed)
     texts, prompts = [fitted.texts[one] for one in at], [fitted.prompts[one] for one in at]
-    nats = nats_of_data(policies, texts, prompts, settings.chat)
+    nats = nats_of_data(policies, texts, prompts, settings.chat, settings.token_budget)
     known = np.isfinite(nats)
     data = mean_of(nats[known], fitted.cluster[at][known], settings.seed)
     own = mean_of(found.theirs.data_nats_per_token, found.theirs.prompt, settings.seed)

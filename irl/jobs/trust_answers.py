@@ -99,18 +99,20 @@ def drawn(settings: TrustSettings, policies: Policies, asked: Asked) -> Drawn:
     """
     seed = settings.seed
     sampling = Sampling(
-        responses_per_prompt=settings.answers, max_new_tokens=settings.max_new_tokens
+        responses_per_prompt=settings.answers,
+        max_new_tokens=settings.max_new_tokens,
+        token_budget=settings.token_budget,
     )
     room = policies.context_tokens - settings.max_new_tokens
     source = asked.source
     rows, encoded, refused = encode_prompts(
-        asked.prompts, policies.reader.tokenizer, room, settings.chat, source
+        asked.prompts, policies.renders.tokenizer, room, settings.chat, source
     )
-    theirs = _of_data(policies.data, encoded, sampling, seed)
+    theirs = _of_data(policies, encoded, sampling, seed)
     unread: list[RefusedRow] = []
     if asked.responses is None:
         assert policies.policy is not None
-        ours = _sampled(policies.policy, encoded, sampling, seed + 1)
+        ours = _sampled(policies.policy, policies.eos_ids, encoded, sampling, seed + 1)
     else:
         number = {row.prompt_id: at for at, row in enumerate(rows)}
         there = [row for row in asked.responses if row.prompt_id in number]
@@ -153,18 +155,22 @@ def asked_of(settings: TrustSettings, grounds: Grounds) -> Asked:
 
 
 def nats_of_data(
-    policies: Policies, texts: Sequence[str], prompts: Sequence[PromptText], chat: str
+    policies: Policies,
+    texts: Sequence[str],
+    prompts: Sequence[PromptText],
+    chat: str,
+    token_budget: int = Sampling().token_budget,
 ) -> Array:
     """Nats per token of given answers under the data's policy; NaN where it cannot read one."""
     reader = policies.reader
     room = min(one.context_tokens for one in policies.data)
-    sequences = encode_answers(reader.tokenizer, prompts, texts, reader.eos_ids, chat)
+    sequences = encode_answers(policies.renders.tokenizer, prompts, texts, reader.eos_ids, chat)
     fits = np.array(
         [len(one) <= room and len(one.response_ids) > 0 for one in sequences], dtype=bool
     )
     found = np.full(len(sequences), np.nan)
     kept = [one for one, fit in zip(sequences, fits, strict=True) if fit]
-    nats, _ = Policies(None, policies.data).nats(kept, Sampling())
+    nats, _ = Policies(None, policies.data).nats(kept, Sampling(token_budget=token_budget))
     found[fits] = nats / np.array([len(one.response_ids) for one in kept])
     return found
 
@@ -194,12 +200,16 @@ def _of_responses(settings: TrustSettings, source: str) -> Asked:
 
 
 def _sampled(
-    policy: Policy, encoded: Sequence[tuple[int, ...]], sampling: Sampling, seed: int
+    policy: Policy,
+    eos_ids: frozenset[int],
+    encoded: Sequence[tuple[int, ...]],
+    sampling: Sampling,
+    seed: int,
 ) -> _Said:
     each = sampling.responses_per_prompt
     asked = [ids for ids in encoded for _ in range(each)]
     generator = torch.Generator().manual_seed(seed)
-    answers = draw_answers(policy, asked, generator, policy.eos_ids, sampling)
+    answers = draw_answers(policy, asked, generator, eos_ids, sampling)
     return _Said(
         np.repeat(np.arange(len(encoded)), each),
         [response_text(policy.tokenizer, ids) for ids in answers],
@@ -208,12 +218,15 @@ def _sampled(
 
 
 def _of_data(
-    data: Sequence[Policy], encoded: Sequence[tuple[int, ...]], sampling: Sampling, seed: int
+    policies: Policies, encoded: Sequence[tuple[int, ...]], sampling: Sampling, seed: int
 ) -> _Said:
     """The same number of answers by each of those that wrote the data, prompt after prompt."""
-    each = -(-sampling.responses_per_prompt // len(data))
+    each = -(-sampling.responses_per_prompt // len(policies.data))
     shared = sampling.model_copy(update={"responses_per_prompt": each})
-    drawn = [_sampled(one, encoded, shared, seed + 2 * at) for at, one in enumerate(data)]
+    drawn = [
+        _sampled(one, policies.eos_ids, encoded, shared, seed + 2 * at)
+        for at, one in enumerate(policies.data)
+    ]
     prompt = np.concatenate([one.prompt for one in drawn])
     texts = [text for one in drawn for text in one.texts]
     sequences = [row for one in drawn for row in one.sequences]
@@ -228,7 +241,7 @@ def _given(
 
     def encode(row: SampleRow) -> TokenSequence:
         prompt = as_chat(row.prompt, settings.chat)
-        sequence = encode_response(reader.tokenizer, prompt, row.response, reader.eos_ids)
+        sequence = encode_response(policies.renders.tokenizer, prompt, row.response, reader.eos_ids)
         within(len(sequence), policies.context_tokens)
         return sequence
 

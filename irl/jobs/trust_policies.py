@@ -19,12 +19,14 @@ from irl.engine.scoring import score_policy
 from irl.errors import InputError
 from irl.jobs.trust_grounds import Grounds
 from irl.jobs.trust_settings import TrustSettings
-from irl.policies.checkpoint import locate
+from irl.policies.checkpoint import files_sha256, locate, locate_base
 from irl.policies.load import load_full
 from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.policy import Policy
+from irl.policies.served.load import served_sha256
 from irl.policies.served_file import names_server
-from irl.runs import as_named
+from irl.records import AuditReport, Pair, RecoveryReport
+from irl.runs import as_named, read_record
 from irl.tensors import TokenSequence
 
 Array = NDArray[np.float64]
@@ -46,6 +48,17 @@ class Policies:
     def reader(self) -> Policy:
         """Whose tokens and hidden states speak of the data."""
         return self.data[0]
+
+    @property
+    def renders(self) -> Policy:
+        """Whose chat template prompts go through: the data's, as a pair does it, if it has one."""
+        named = (*reversed(self.data), self.policy)
+        return next((one for one in named if one and one.tokenizer.chat_template), self.reader)
+
+    @property
+    def eos_ids(self) -> frozenset[int]:
+        """Tokens that end a response under any of them."""
+        return frozenset().union(*(one.eos_ids for one in self.every))
 
     @property
     def written_by(self) -> str:
@@ -102,6 +115,15 @@ def load_policies(settings: TrustSettings, grounds: Grounds) -> Policies:
     return Policies(pair.aligned, (pair.reference,))
 
 
+def policy_sha256(source: str, revision: str | None = None) -> str:
+    """What a run depends on of a policy: its files, with those of an adapter's base."""
+    if names_server(source):
+        return served_sha256(source)
+    location = locate(source, revision)
+    base = [] if location.adapter is None else [locate_base(location).folder]
+    return files_sha256(location.folder, *base)
+
+
 def refuse_temperature(temperature: float) -> None:
     """Raise InputError unless answers were drawn as they are scored, at temperature 1."""
     if temperature != 1:
@@ -119,13 +141,17 @@ def _of_run(settings: TrustSettings, run: Path) -> Policies:
             "ensemble was fitted to; give --reference."
         )
     refuse_temperature(document["sampling"]["temperature"])
-    pair = load_pair(*_sides(run, document), Loading.checked(document["loading"]))
+    asked = settings.loading
+    here = asked.model_dump(include={"device", "dtype"} & asked.model_fields_set)
+    pair = load_pair(*_sides(run, document), Loading.checked(document["loading"] | here))
+    _refuse_changed(run, pair)
     if settings.policy is None:
         return Policies(None, (pair.reference, pair.aligned))
-    if _same(settings.policy, pair.aligned):
+    revision = settings.loading.aligned_revision
+    if policy_sha256(settings.policy, revision) == pair.aligned.checkpoint.sha256:
         return Policies.of_audit(pair)
-    asked = load_pair(settings.policy, pair.reference.checkpoint.source, settings.loading)
-    return Policies(asked.aligned, (pair.reference, pair.aligned))
+    other = load_pair(settings.policy, pair.reference.checkpoint.source, settings.loading)
+    return Policies(other.aligned, (pair.reference, pair.aligned))
 
 
 def _sides(run: Path, document: dict[str, Any]) -> tuple[str, str | None]:
@@ -133,11 +159,27 @@ def _sides(run: Path, document: dict[str, Any]) -> tuple[str, str | None]:
     return as_named(run, aligned), None if reference is None else as_named(run, reference)
 
 
-def _same(source: str, policy: Policy) -> bool:
-    known = policy.checkpoint.source
-    if names_server(source) or names_server(known):
-        return Path(source).resolve() == Path(known).resolve()
-    return locate(source).folder.resolve() == locate(known).folder.resolve()
+def _refuse_changed(run: Path, pair: PolicyPair) -> None:
+    """A checkpoint that was trained on in its place is not the one that wrote the data."""
+    known = _recorded(run)
+    for side in ("aligned", "reference"):
+        now = getattr(pair, side).checkpoint
+        if known is not None and getattr(known, side) is not None:
+            then = getattr(known, side).sha256
+            if then != now.sha256:
+                raise InputError(
+                    f"{now.source} has changed since the run {run} sampled from it, so it did not "
+                    "write what the reward was fitted to; give the checkpoint that did."
+                )
+
+
+def _recorded(run: Path) -> Pair | RecoveryReport | None:
+    """What names the checkpoints of a run; None for one that reports nothing."""
+    if (run / "report.json").is_file():
+        return read_record(run / "report.json", AuditReport).pair
+    if (run / "recovery.json").is_file():
+        return read_record(run / "recovery.json", RecoveryReport)
+    return None
 
 
 def _sums(policy: Policy, sequences: Sequence[TokenSequence], sampling: Sampling) -> Array:

@@ -23,6 +23,8 @@ class TrustSettings(Settings):
     answers: int = Field(8, ge=2, le=1024)
     "to each prompt, of either policy"
     max_new_tokens: int = Field(48, ge=1)
+    token_budget: int = Field(16384, ge=64)
+    "padded tokens of one forward pass"
     neighbours: int = Field(10, ge=1)
     "how many nearest answers count"
     shown: int = Field(3, ge=1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -64,6 +65,8 @@ class Surroundings:
     unit: float
     limit: float
     "quantile of held-out answers, in that unit"
+    seed: int
+    "of what is planted for the detectors"
 
     def distance(self, vectors: torch.Tensor) -> Array:
         """Mean distance to the k nearest fitted answers."""
@@ -75,8 +78,10 @@ class Surroundings:
         there = Known(self.known.standardised(self.held.vectors), *self._units)
         return there.nearest(vectors, self.k)
 
-    def detectors(self, seed: int) -> list[Detector]:
-        """Every detector of the triage on what is planted for it."""
+    @cached_property
+    def detectors(self) -> list[Detector]:
+        """Every detector of the triage on what is planted for it, distance first."""
+        seed = self.seed
         prompts = self.held.prompts
 
         def embed(texts: Sequence[str], at: Codes) -> torch.Tensor:
@@ -102,7 +107,8 @@ def surroundings_of(grounds: Grounds, encoder: Encoder, settings: TrustSettings)
     usual = known.nearest(held.vectors, settings.neighbours).mean
     unit = float(usual.mean()) or 1.0
     limit = limit_of(usual / unit)
-    return Surroundings(encoder, fitted, held, known, settings.neighbours, unit, limit)
+    neighbours, seed = settings.neighbours, settings.seed
+    return Surroundings(encoder, fitted, held, known, neighbours, unit, limit, seed)
 
 
 def _embedded(answered: Answered, encoder: Encoder, settings: TrustSettings) -> Embedded:

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from irl.config import Dtype, Loading
 from irl.errors import PolicyError
@@ -80,21 +81,32 @@ def load_encoder(
     return of_policy(load_full(location, loading), chat, pooling)
 
 
-def of_policy(policy: Policy, chat: str = "auto", pooling: Pooling = "mean") -> Encoder:
-    """Hidden states of the answer's tokens."""
+def of_policy(
+    policy: Policy,
+    chat: str = "auto",
+    pooling: Pooling = "mean",
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> Encoder:
+    """Hidden states of the answer's tokens.
+
+    Args:
+        policy: whose.
+        chat: how prompts are read.
+        pooling: over the answer.
+        tokenizer: another one's, for its chat template; None takes the policy's.
+    """
+    reads = tokenizer or policy.tokenizer
 
     def encode(prompts: Sequence[PromptText], texts: Sequence[str]) -> Embedded:
         whole = pooling == "last"
-        given = encode_answers(
-            policy.tokenizer, prompts, texts, policy.eos_ids, chat, whole_chat=whole
-        )
+        given = encode_answers(reads, prompts, texts, policy.eos_ids, chat, whole_chat=whole)
         return hidden_states(policy, given, pooling)
 
     known = policy.checkpoint
     dtype: Any = known.dtype
     folder = policy.folder or Path(known.source)
     source, sha256, where = known.source, known.sha256, folder.resolve()
-    chats = has_template(policy.tokenizer)
+    chats = has_template(reads)
     return Encoder(source, where, sha256, "policy", chat, dtype, encode, pooling, chats)
 
 

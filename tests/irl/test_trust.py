@@ -21,7 +21,15 @@ from irl.evaluation.trust import (
     spread,
     uncertainty,
 )
-from irl.evaluation.trust_measures import Judged, Seen, at_best, grouped, groups_of, measured
+from irl.evaluation.trust_measures import (
+    Judged,
+    Judgement,
+    Seen,
+    at_best,
+    grouped,
+    groups_of,
+    measured,
+)
 from irl.records import Estimate, TrustGroup, TrustMeasures
 
 PROMPTS, EACH, MEMBERS = 40, 6, 5
@@ -210,6 +218,7 @@ def test_distance_is_green_only_where_it_finds_what_was_planted(auc: Estimate | 
     assert [one.name for one in found if one.colour != "green"] == (
         [] if colour == "green" else ["distance"]
     )
+    assert Judgement(limits, right, auc).colour(measures()) == colour, "of a group as well"
     far = signals(measures(beyond=estimate(0.6)), limits, right)
     assert as_detected(far, auc) == far, "what is far is red whatever was planted"
 
@@ -292,11 +301,12 @@ def test_gains_are_over_the_datas_policy_in_its_own_units():
 
 def test_groups_hold_each_response_once_and_one_group_is_none():
     names = ["odd" if at % 2 else "even" for at in range(PROMPTS)]
-    found = grouped(seen(), Limits(300, 0.1, 2.0), names, estimate(0.9))
+    judged = Judgement(Limits(300, 0.1, 2.0), estimate(0.9), estimate(0.95))
+    found = grouped(seen(), judged, names)
     assert [one.group for one in found] == ["even", "odd"]
     assert sum(one.measures.responses for one in found) == len(PROMPT)
-    assert grouped(seen(), Limits(300, 0.1, 2.0), ["all"] * PROMPTS, estimate(0.9)) == []
-    unknown = grouped(seen(None), Limits(300, 0.1, 2.0), names, estimate(0.9))
+    assert grouped(seen(), judged, ["all"] * PROMPTS) == []
+    unknown = grouped(seen(None), judged, names)
     assert {one.measures.kl_nats for one in unknown} == {None}
     assert "green" not in {one.colour for one in unknown}
 

@@ -15,8 +15,9 @@ from irl.ensembles.pairs import Pairs
 from irl.errors import InputError
 from irl.evaluation.trust_words import trust_summary
 from irl.jobs.ensemble import fit_ensemble
-from irl.jobs.trust import TrustRun, policy_sha256, trust
+from irl.jobs.trust import TrustRun, trust
 from irl.jobs.trust_grounds import Answered, grounds_of
+from irl.jobs.trust_policies import policy_sha256
 from irl.jobs.trust_settings import TrustSettings
 from irl.organisms.answers_of_world import REFERENCE, answers_to, judged_prompts, labelled_pairs
 from irl.policies.checkpoint import files_sha256

@@ -1,6 +1,8 @@
 """Who wrote what a reward was fitted to: the density of a mixture, and who is loaded."""
 
+import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +10,20 @@ import pytest
 import yaml
 
 from irl.config import Sampling
+from irl.data.bundled import BUNDLED_PAIR
 from irl.ensembles.pairs import Pairs
 from irl.errors import InputError
 from irl.jobs.ensemble_settings import EnsembleSettings
 from irl.jobs.trust_grounds import Grounds
 from irl.jobs.trust_policies import Policies, load_policies, mixed
 from irl.jobs.trust_settings import TrustSettings
+from irl.policies.checkpoint import files_sha256
 from irl.policies.pair import PolicyPair
 from irl.rewards.ensemble import Ensemble
 from irl.tensors import TokenSequence
 from tests import fakes
 
+EXAMPLES = BUNDLED_PAIR.parents[1] / "examples"
 SEQUENCES = [TokenSequence((1, 2, 3), (4, 5)), TokenSequence((1, 7), (9, 9, 2))]
 
 
@@ -57,6 +62,19 @@ def test_the_log_probabilities_of_an_audits_data_are_those_of_both_sides(pair: P
     assert np.allclose(alone, theirs, atol=1e-4)
 
 
+def test_prompts_are_rendered_as_the_pair_renders_them(pair: PolicyPair):
+    """By the template of the aligned policy, if it has one; ends are those of both."""
+    aligned, reference = fakes.policy(fakes.model(seed=3)), fakes.policy(fakes.model())
+    both = PolicyPair(aligned, reference)
+    for ours, theirs in (("a", None), (None, "r"), ("a", "r"), (None, None)):
+        aligned.tokenizer.chat_template, reference.tokenizer.chat_template = ours, theirs
+        rendered = Policies.of_audit(both).renders.tokenizer.chat_template
+        assert rendered == both.tokenizer.chat_template
+        asked = Policies(aligned, (reference,)).renders.tokenizer.chat_template
+        assert asked == (theirs or ours), "the data's, for what is asked is about them"
+    assert Policies.of_audit(both).eos_ids == both.eos_ids
+
+
 def grounds(run: Path) -> Grounds:
     """Of an ensemble that was fitted to a run; its members are not asked for."""
     nothing = Pairs([], [], [], np.zeros(0, dtype=np.int64), {})
@@ -81,6 +99,10 @@ def test_the_two_policies_of_the_run_wrote_the_data(tmp_path: Path):
     about = ask(policy=str(aligned))
     assert about.policy is about.data[1]
     assert about.written_by == f"{reference} and {aligned}"
+    copied = tmp_path / "copied"
+    shutil.copytree(aligned, copied)
+    assert ask(policy=str(copied)).policy is not None
+    assert len(ask(policy=str(copied)).every) == 2, "the same weights under another name"
     another = ask(policy=str(other))
     assert another.policy is not None
     assert another.policy.checkpoint.source == str(other)
@@ -95,3 +117,21 @@ def test_the_two_policies_of_the_run_wrote_the_data(tmp_path: Path):
     (run / "config.yaml").write_text(yaml.safe_dump({"settings": {"aligned_samples": "a"}}))
     with pytest.raises(InputError, match="knows samples only"):
         ask(policy=str(aligned))
+
+
+def test_a_checkpoint_that_changed_in_its_place_did_not_write_the_data(tmp_path: Path):
+    aligned, reference = fakes.save_pair(tmp_path)
+    written = {"aligned": str(aligned), "reference": str(reference), "loading": {}}
+    written["sampling"] = {"temperature": 1.0}
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text(yaml.safe_dump({"settings": written}))
+    report = json.loads((EXAMPLES / "detox-log-ratio" / "recovery.json").read_text())
+    for side, folder in (("aligned", aligned), ("reference", reference)):
+        report[side]["sha256"] = files_sha256(folder)
+    (run / "recovery.json").write_text(json.dumps(report))
+    settings = TrustSettings.checked({"reward": "r", "policy": str(aligned)})
+    assert load_policies(settings, grounds(run)).policy is not None
+    fakes.save(fakes.model(seed=9), aligned)
+    with pytest.raises(InputError, match="has changed since the run"):
+        load_policies(settings, grounds(run))
