@@ -25,6 +25,8 @@ MOST_TRIES = 3
 "Of a piece of work whose worker is lost; likewise of starting a worker, for each that is wanted"
 PATIENCE_SECONDS = 180.0
 "How long to wait for a node that has room for a worker, where none has any more"
+SILENCE_SECONDS = 30.0
+"After which a run that waits for its first worker says so"
 LOOK_SECONDS = 5.0
 "Between looks at the nodes: some come, some are lost"
 _TURN_SECONDS = 0.5
@@ -53,7 +55,8 @@ class Pool:
     "workers by the reference to their start"
     _busy: set[Any] = field(default_factory=set)
     _lost_starts: int = 0
-    _without_room_since: float | None = None
+    _idle_since: float | None = None
+    _said: bool = False
     _looked_at: float = -math.inf
     _has_room_for: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -139,14 +142,19 @@ class Pool:
             self._starting[worker.start.remote(self.load, self.room.threads)] = worker
 
     def _see_room(self, room: int) -> None:
-        if room or self._free or self._busy:
-            self._without_room_since = None
-            return
+        """Say that nothing works yet, and give up where nothing can."""
         now = time.monotonic()
-        if self._without_room_since is None:
-            self._without_room_since = now
-            _LOG.warning("No node of the cluster has room for a worker; waiting for one.")
-        if now - self._without_room_since > PATIENCE_SECONDS:
+        if self._free or self._busy:
+            self._idle_since = None
+            return
+        if self._idle_since is None:
+            self._idle_since, self._said = now, False
+        waited = now - self._idle_since
+        if waited > SILENCE_SECONDS and not self._said:
+            self._said = True
+            why = "models are loaded, or others use the cluster" if room else "no node has room"
+            _LOG.warning("Still waiting for a worker: %s (%s).", why, self.room)
+        if not room and waited > PATIENCE_SECONDS:
             raise RunError(
                 f"For {PATIENCE_SECONDS:.0f} s no node of the cluster has had room for a worker "
                 f"({self.room}). Finished parts are kept; the same command goes on."
@@ -163,6 +171,8 @@ class Pool:
             worker = self._starting.pop(ref)
             try:
                 found = _outcome(ref)
+                if isinstance(found, _Found):
+                    self.check(found.value)
             except Exception:
                 ray.kill(worker)
                 raise
@@ -174,7 +184,6 @@ class Pool:
                         "fewer of them may fit: --workers, --cpus-per-worker."
                     )
                 continue
-            self.check(found.value)
             self.nodes.append(found.value.node)
             self._free.append(worker)
 
@@ -239,13 +248,13 @@ class _Turn:
         return self.wanting or bool(self.flying)
 
     def send(self) -> None:
-        """Hand out a piece to every free worker."""
-        while self.wanting and (worker := self.pool.take(self.at_most)) is not None:
-            piece = self.again.popleft() if self.again else self._next()
-            if piece is None:
-                self.pool.give_back(worker)
-            else:
-                self.flying[worker.run.remote(piece.call, self.threads)] = worker, piece
+        """Hand out a piece to every free worker; without a piece, no worker is started."""
+        while (piece := self._next()) is not None:
+            worker = self.pool.take(self.at_most)
+            if worker is None:
+                self.again.appendleft(piece)
+                return
+            self.flying[worker.run.remote(piece.call, self.threads)] = worker, piece
 
     def landed(self) -> Iterator[tuple[Any, Any]]:
         """What has come back by now, or for good will not."""
@@ -270,7 +279,9 @@ class _Turn:
                 yield piece.name, found
 
     def _next(self) -> _Piece | None:
-        found = next(self.coming, None)
+        if self.again:
+            return self.again.popleft()
+        found = None if self.ended else next(self.coming, None)
         self.ended = found is None
         return None if found is None else _Piece(*found)
 
