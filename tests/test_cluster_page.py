@@ -101,7 +101,9 @@ def test_both_files_and_the_first_lines_run_the_same_audit():
         "--workers",
         "--gpus-per-worker",
         "--cpus-per-worker",
+        "--threads-per-worker",
     }
+    assert {one["--threads-per-worker"] for one in same} == {same[0]["--cpus-per-worker"]}
     assert all(one.count("--set loading.") == 2 for one in told)
 
 

@@ -17,7 +17,8 @@ def audits(
         Path, typer.Argument(help="JSONL: the settings of one audit a line, maybe with a name.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the run folders; default artifacts/runs/FILE.")
+        Path | None,
+        typer.Option(help="Folder of the runs; default artifacts/runs, as FILE-NAME."),
     ] = None,
     fresh: Fresh = False,
     as_json: Json = False,

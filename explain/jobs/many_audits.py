@@ -77,7 +77,7 @@ def run_audits(
     Args:
         file: a JSON object of settings on each line; `name` names the run's folder, else the
             number of the line does.
-        out: the folder of the run folders; artifacts/runs/NAME-OF-FILE if None.
+        out: the folder of the run folders; None: artifacts/runs, where they are FILE-NAME.
         fresh: repeat finished ones.
         engine: who audits.
 
@@ -85,11 +85,12 @@ def run_audits(
         InputError: a line cannot be used; nothing is audited then.
         RunError: the folder cannot be written.
     """
-    root = (out or RUNS / file.stem).absolute()
+    root, before = (out or RUNS).absolute(), "" if out else f"{file.stem}-"
     named = read_orders(file)
     with seen_by_workers(root) as marker:
         orders = [
-            Order(name, settings, root / name, fresh, marker) for name, settings in named.items()
+            Order(name, settings, root / f"{before}{name}", fresh, marker)
+            for name, settings in named.items()
         ]
         return list(engine.each(Order.carried_out, orders, "audit", lost=Order.failed))
 

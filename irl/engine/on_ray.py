@@ -95,6 +95,11 @@ class OnRay:
             self._pool = self._holds = None
 
     def _pool_of(self, pair: PolicyPair) -> Pool:
+        if pair.served:
+            raise InputError(
+                "A served policy is scored by its server, however many machines ask it; leave "
+                "--engine out, and give the server more machines."
+            )
         if pair.origin is None:
             raise InputError(
                 "This pair was put together in memory, so workers cannot load it; load it with "

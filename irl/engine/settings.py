@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from irl.config import Settings
 from irl.errors import InputError
@@ -21,6 +21,13 @@ class EngineSettings(Settings):
     gpus_per_worker: float = Field(0.0, ge=0)
     threads_per_worker: int | None = Field(None, ge=1)
     "None: as many as torch uses here, so that the numbers are those of this machine"
+
+    @field_validator("gpus_per_worker")
+    @classmethod
+    def _whole(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError("more than one GPU is a whole number of them")
+        return gpus
 
     def refuse_idle_flags(self) -> None:
         """Flags of Ray without Ray are a mistake.

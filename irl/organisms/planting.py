@@ -113,7 +113,10 @@ def _align(work: Planting, attempt: int = 0) -> None:
     seed = work.bed.seed + SEEDS_APART * attempt
     plant, start = work.plant, work.folder / "reference"
     if plant.method == "none":
-        shutil.copytree(start.resolve(), work.aligned)
+        copied = work.aligned.with_name(f".{work.aligned.name}")
+        shutil.rmtree(copied, ignore_errors=True)  # of a kill
+        shutil.copytree(start.resolve(), copied)
+        copied.rename(work.aligned)
         return
     if plant.method == "sft":
         fine_tune(work.bed, start, work.aligned, Tuning())

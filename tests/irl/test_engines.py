@@ -16,11 +16,15 @@ from irl.config import Sampling, ScoreSettings
 from irl.engine import ray_cluster
 from irl.engine.engine import HERE, Engine, Work
 from irl.engine.local import Draw, Score
+from irl.engine.on_ray import OnRay
+from irl.engine.ray_room import Room
 from irl.engine.reach import refuse_unreachable
 from irl.engine.settings import EngineSettings
+from irl.engine.shards import Shards, silent
 from irl.errors import InputError
 from irl.policies.pair import PolicyPair
 from irl.policies.path import ScoringPath
+from irl.policies.served.policy import ServedPolicy
 from tests import fakes
 from tests.test_command_line import SMALL, irl
 
@@ -124,6 +128,14 @@ def test_an_address_of_another_form_is_refused(with_ray: None, address: str):
         refuse_unreachable(EngineSettings(engine="ray", address=address))
 
 
+def test_a_served_policy_is_left_to_its_server(tmp_path: Path):
+    """Before any worker is asked for."""
+    pair = PolicyPair(object.__new__(ServedPolicy), fakes.policy(fakes.model()))
+    engine, shards = OnRay(Room(1, 1.0, 0.0, 1)), Shards(tmp_path, "scored")
+    with pytest.raises(InputError, match="leave --engine out"):
+        list(engine.each_part(pair, shards, [[]], Score(Sampling()), silent))
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -131,6 +143,7 @@ def test_an_address_of_another_form_is_refused(with_ray: None, address: str):
         (("--address", "auto"), "--address is of --engine ray"),
         (("--engine", "spark"), "The setting engine = 'spark' cannot be used"),
         (("--engine", "ray", "--workers", "0"), "The setting workers = 0 cannot be used"),
+        (("--engine", "ray", "--gpus-per-worker", "1.5"), "The setting gpus_per_worker = 1.5"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(flags: tuple[str, ...], said: str):
