@@ -29,6 +29,7 @@ SILENCE_SECONDS = 30.0
 "After which a run that waits for its first worker says so"
 LOOK_SECONDS = 5.0
 "Between looks at the nodes: some come, some are lost"
+INTERRUPTED = 130
 _TURN_SECONDS = 0.5
 _PASSED_ON = ("HF_HUB_OFFLINE", "HF_HOME", "HF_HUB_CACHE", "TRANSFORMERS_OFFLINE")
 _LOG = logging.getLogger("irl")
@@ -197,7 +198,10 @@ class Pool:
         if not waiting:
             time.sleep(_TURN_SECONDS / 10)  # all workers are busy for someone else
             return []
-        ready, _ = ray.wait(waiting, num_returns=1, timeout=_TURN_SECONDS)
+        try:
+            ready, _ = ray.wait(waiting, num_returns=1, timeout=_TURN_SECONDS)
+        except SystemExit:  # Ctrl-C, of which Ray forgets the exit code
+            raise SystemExit(INTERRUPTED) from None
         return [ref for ref in ready if ref in set(flying)]
 
 
