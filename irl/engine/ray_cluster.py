@@ -11,6 +11,7 @@ from irl.engine.ray_room import Room, check_room
 from irl.engine.reach import address_of, refuse_unreachable
 from irl.engine.settings import EngineSettings
 from irl.errors import InputError
+from irl.policies.load import first_line
 from irl.policies.threads import keep_to_cores
 
 _ENVIRONMENT = {
@@ -64,7 +65,7 @@ def connected(address: str | None) -> Iterator[None]:
             logging_level=logging.ERROR,
         )
     except Exception as error:  # of many kinds: versions that differ, no node here, no such cluster
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise InputError(
             f"The Ray cluster {address or 'of this machine'} cannot be used ({reason}); start one "
             "with `ray start --head`, join it from this machine, or leave --address out."

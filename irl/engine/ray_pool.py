@@ -20,10 +20,11 @@ from typing import Any, TypeVar
 from irl.engine.ray_room import Room, nodes_alive
 from irl.engine.ray_worker import Call, Started, Worker
 from irl.errors import IrlError, RunError
+from irl.policies.load import first_line
 
 MOST_TRIES = 3
 "Of a piece of work whose worker is lost; likewise of starting a worker, for each that is wanted"
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 900.0
 "How long to wait for a node that has room for a worker, where none has any more"
 SILENCE_SECONDS = 30.0
 "After which a run that waits for its first worker says so"
@@ -44,6 +45,37 @@ class _Piece:
 
 
 @dataclass
+class Waiting:
+    """How long nothing has worked."""
+
+    since: float | None = None
+    said: bool = False
+
+    def look(self, room: Room, has_room_for: int, *, idle: bool) -> None:
+        """Say that nothing works yet, and give up where nothing can.
+
+        Raises:
+            RunError: no node has had room for a worker for too long.
+        """
+        now = time.monotonic()
+        if not idle:
+            self.since = None
+            return
+        if self.since is None:
+            self.since, self.said = now, False
+        waited = now - self.since
+        if waited > SILENCE_SECONDS and not self.said:
+            self.said = True
+            why = "models are loaded, or others use the cluster" if has_room_for else "no room"
+            _LOG.warning("Still waiting for a worker: %s (%s).", why, room)
+        if not has_room_for and waited > PATIENCE_SECONDS:
+            raise RunError(
+                f"For {PATIENCE_SECONDS:.0f} s no node of the cluster has had room for a worker "
+                f"({room}). Finished parts are kept; the same command goes on."
+            )
+
+
+@dataclass
 class Pool:
     """Workers that have all loaded the same; several threads may hand out work at once."""
 
@@ -56,8 +88,7 @@ class Pool:
     "workers by the reference to their start"
     _busy: set[Any] = field(default_factory=set)
     _lost_starts: int = 0
-    _idle_since: float | None = None
-    _said: bool = False
+    _waiting: Waiting = field(default_factory=Waiting)
     _looked_at: float = -math.inf
     _has_room_for: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -136,30 +167,11 @@ class Pool:
         now = time.monotonic()
         if now - self._looked_at > LOOK_SECONDS:
             self._looked_at, self._has_room_for = now, sum(map(self.room.on, nodes_alive()))
-        self._see_room(self._has_room_for)
+        self._waiting.look(self.room, self._has_room_for, idle=not (self._free or self._busy))
         wanted = min(self.room.workers or max(self._has_room_for, 1), at_most)
         for _ in range(wanted - len(self._free) - len(self._busy) - len(self._starting)):
             worker = _actor(self.room)
             self._starting[worker.start.remote(self.load, self.room.threads)] = worker
-
-    def _see_room(self, room: int) -> None:
-        """Say that nothing works yet, and give up where nothing can."""
-        now = time.monotonic()
-        if self._free or self._busy:
-            self._idle_since = None
-            return
-        if self._idle_since is None:
-            self._idle_since, self._said = now, False
-        waited = now - self._idle_since
-        if waited > SILENCE_SECONDS and not self._said:
-            self._said = True
-            why = "models are loaded, or others use the cluster" if room else "no node has room"
-            _LOG.warning("Still waiting for a worker: %s (%s).", why, self.room)
-        if not room and waited > PATIENCE_SECONDS:
-            raise RunError(
-                f"For {PATIENCE_SECONDS:.0f} s no node of the cluster has had room for a worker "
-                f"({self.room}). Finished parts are kept; the same command goes on."
-            )
 
     def _welcome(self) -> None:
         """Workers that have started are free; those that were lost meanwhile are counted."""
@@ -179,7 +191,8 @@ class Pool:
                 raise
             if isinstance(found, Lost):
                 self._lost_starts += 1
-                if self._lost_starts > MOST_TRIES * max(self.room.workers or 1, len(self.nodes)):
+                wanted = self.room.workers or max(self._has_room_for, len(self.nodes), 1)
+                if self._lost_starts > MOST_TRIES * wanted:
                     raise RunError(
                         f"Workers are lost while they start ({found.reason}); if memory ran out, "
                         "fewer of them may fit: --workers, --cpus-per-worker."
@@ -301,6 +314,7 @@ def _outcome(ref: Any) -> _Found | Lost:
         exceptions.NodeDiedError,
         exceptions.OutOfMemoryError,
         exceptions.ObjectLostError,
+        exceptions.LocalRayletDiedError,
     )
     try:
         return _Found(ray.get(ref))
@@ -308,9 +322,14 @@ def _outcome(ref: Any) -> _Found | Lost:
         cause = error.cause
         raise (cause if isinstance(cause, IrlError) else error) from None
     except lost as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         _LOG.warning("A worker was lost (%s); its work is handed out again.", reason)
         return Lost(reason)
+    except exceptions.RayError as error:
+        raise RunError(
+            f"Ray cannot go on ({first_line(error)}). What is finished is kept; the same command "
+            "goes on."
+        ) from None
 
 
 def _given_up(piece: _Piece, what: str, lost: Lost) -> str:

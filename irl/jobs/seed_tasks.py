@@ -63,8 +63,7 @@ def fitted(
 ) -> Fitted:
     """All seeds, by the method of the settings."""
     learning = settings.learning
-    apart = settings.method != "failure-aware"  # weighs by all members of an earlier fit at once
-    if engine.models_here or not apart or not isinstance(base, Scorer) or _size(base) <= LARGE:
+    if engine.models_here or not isinstance(base, Scorer) or _size(base) <= LARGE:
         return METHODS[settings.method](examples, form, learning)
     loading = settings.loading.model_copy(update={"dtype": "float32"})
     orders = [

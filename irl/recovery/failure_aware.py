@@ -15,7 +15,7 @@ from irl.config import Learning
 from irl.losses import Losses, Sides, mean_over
 from irl.recovery.bradley_terry import by_pairs
 from irl.recovery.examples import Batch, Examples
-from irl.recovery.fit import Aim, Fitted, Loss, fit
+from irl.recovery.fit import Aim, Fitted, Loss, fit, joined, one_by_one
 from irl.rewards.heads import Form, Head
 
 PASSES = (-1.0, 0.0, 0.1)
@@ -26,7 +26,18 @@ EXTRA = 1.0
 
 def by_failures(examples: Examples, form: Form, learning: Learning) -> Fitted:
     """One plain fit and three passes over its failures."""
-    fitted = by_pairs(examples, form, learning)
+    first = by_pairs(examples, form, learning)
+    if not one_by_one(first.parts):
+        return _passes(examples, form, learning, first)
+    # The weights of pairs are those of the member at hand, so each makes all passes by itself.
+    singles = [learning.model_copy(update={"seeds": (seed,)}) for seed in learning.seeds]
+    return joined(
+        [_passes(examples, form, single, first.member(at)) for at, single in enumerate(singles)]
+    )
+
+
+def _passes(examples: Examples, form: Form, learning: Learning, first: Fitted) -> Fitted:
+    fitted = first
     for below in PASSES:
         aim = Aim(_dwelling(fitted.head, below))
         fitted = fit(examples, form, aim, learning, start=fitted.parts)

@@ -73,6 +73,12 @@ class Fitted:
         """The rewards."""
         return self.parts[0]
 
+    def member(self, at: int) -> "Fitted":
+        """One of them alone."""
+        only = torch.tensor([at])
+        parts = tuple(head.members_at(only) for head in self.parts)
+        return Fitted(parts, self.validation[only], self.held_out[only], self.penalties[only])
+
     @property
     def epochs(self) -> list[int]:
         """At which epoch each member was best, from 0 (as it started)."""
@@ -109,13 +115,18 @@ def fit(
         )
     heads = list(start or _drawn(examples, form, learning, aim.parts))
     how = _How(examples, aim, learning, bootstrap=bootstrap)
-    if sum(weight[0].numel() for head in heads for weight in head.parameters()) <= LARGE:
+    if not one_by_one(heads):
         return _together(how, heads, learning.seeds)
     each = [
         _together(how, [head.members_at(torch.tensor([at])) for head in heads], (seed,))
         for at, seed in enumerate(learning.seeds)
     ]
     return joined(each)
+
+
+def one_by_one(heads: Sequence[Head]) -> bool:
+    """Whether members are too large to be fitted together."""
+    return sum(weight[0].numel() for head in heads for weight in head.parameters()) > LARGE
 
 
 @dataclass(frozen=True)

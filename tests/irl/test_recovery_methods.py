@@ -185,3 +185,15 @@ def test_without_the_reference_its_taste_is_taken_for_reward(mdp: TokenMDP, exac
     bare = Examples(exact.features, exact.prompt, exact.aligned)
     with pytest.raises(InputError, match="bradley-terry"):
         regression.by_reference_free(bare, linear, LEARNING)
+
+
+def test_members_that_are_too_large_to_go_together_dwell_on_their_own_failures(
+    exact: Examples, monkeypatch: pytest.MonkeyPatch
+):
+    learning = LEARNING.model_copy(update={"epochs": 20, "penalties": (0.0, 0.01)})
+    together = failure_aware.by_failures(exact, linear, learning)
+    monkeypatch.setattr("irl.recovery.fit.LARGE", 0)
+    apart = failure_aware.by_failures(exact, linear, learning)
+    for ours, theirs in zip(together.head.parameters(), apart.head.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+    torch.testing.assert_close(together.validation, apart.validation, equal_nan=True)

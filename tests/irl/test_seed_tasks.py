@@ -18,8 +18,8 @@ from irl.rewards.transformer import TokenIds, transformer
 from tests import fakes
 
 SEEDS = (3, 5)
-UNLIKE = ("max-margin", "max-margin-ball", "failure-aware")
-"The first two know no transformers; the last weighs by all members of an earlier fit at once"
+UNLIKE = ("max-margin", "max-margin-ball")
+"They know no transformers"
 WITH_TRANSFORMERS = [name for name in METHODS if name not in UNLIKE]
 
 
