@@ -214,5 +214,5 @@ def _caveat(policy: ServedPolicy) -> Caveat:
         f"differed by at most {record.token_nats.largest:.2g} nats a token (allowed: "
         f"{record.tolerance_nats:g}) and by {mean:.2g} nats a response on average: smaller "
         "log-ratios are rounding. A way of drawing that makes its tokens less than "
-        f"{record.smallest_surprise_nats:.2g} nats more or less likely would have passed.",
+        f"{record.smallest_surprise_nats:.2g} nats more or less likely may have passed.",
     )
