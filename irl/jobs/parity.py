@@ -285,7 +285,7 @@ def _drawing(surprise: _Surprise, settings: ParitySettings) -> list[str]:
     if smallest > bound:
         return [
             f"the {surprise.tokens} tokens that the server drew are too few to tell whether it "
-            f"draws from the policy itself: unless they are {smallest:.2g} nats more or less "
+            f"draws from the policy itself: unless they are {smallest:.3g} nats more or less "
             f"likely than samples would be, it is chance, and at most {bound:g} is asked for; "
             f"about {surprise.tokens_for(bound)} tokens are needed (more prompts, --set answers= "
             "or --set max_new_tokens=)"
