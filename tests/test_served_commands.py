@@ -1,6 +1,7 @@
 """Served policies from the command line: parity, score, audit, and every way to be refused."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,16 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from explain.jobs.series import drift
 from irl.config import Loading, ScoreSettings
 from irl.data import read_prompts
 from irl.data.bundled import BUNDLED_PAIR
-from irl.errors import InputError, PolicyError
+from irl.errors import InputError, PolicyError, RunError
 from irl.jobs.parity import ParitySettings, parity
 from irl.organisms.language import train_tokenizer
 from irl.policies.checkpoint import files_sha256, locate
 from irl.policies.doctor import examine
 from irl.policies.pair import load_pair
-from irl.policies.served.load import load_served, served_sha256
+from irl.policies.served.load import load_served, served_sha256, server_version
 from irl.policies.served.policy import ServedPolicy, served_caveats
 from irl.policies.template import encode_prompt
 from irl.records import AuditReport, ParityRecord
@@ -32,7 +34,9 @@ from tests.served import CompletionsServer
 from tests.test_command_line import PROMPTS, SMALL, Done, assert_refused, irl, write_prompts
 
 KEY = "sk-a-very-secret-key"
-TIGHT = ("--tolerance", "1e-4", "--set", "max_new_tokens=6")
+FEW = ("--set", "max_new_tokens=6", "--set", "answers=1", "--set", "surprise_bound_nats=9")
+"Of other things than how a server draws"
+TIGHT = ("--tolerance", "1e-4", *FEW)
 
 
 @dataclass(frozen=True)
@@ -142,9 +146,7 @@ def test_a_server_whose_scores_depend_on_their_company_does_not_pass(stand: Stan
 
         server.distort = shifted
         named = stand.names(server, tmp_path / "served.yaml", in_flight=1, sequences_per_request=1)
-        done = stand.compare(
-            named, tmp_path / "parity.json", "--set", "max_new_tokens=6", "--tolerance", "0.005"
-        )
+        done = stand.compare(named, tmp_path / "parity.json", *FEW, "--tolerance", "0.005")
     assert done.code == 1
     assert "in other company" in done.out
 
@@ -162,6 +164,119 @@ def test_a_server_that_does_not_draw_from_the_policy_does_not_pass(
     assert done.code == 1
     assert "does not draw from the policy itself" in done.out
     assert word in done.out
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_few_tokens_pass_nobody(temperature: float, stand: Stand, tmp_path: Path):
+    """Four standard errors of so few are more than most ways of drawing move a token by."""
+    few = ("--set", "max_new_tokens=12", "--set", "answers=1", "--json")
+    with CompletionsServer(stand.model, insists={"temperature": temperature}) as server:
+        named = stand.names(server, tmp_path / "served.yaml", parity="parity.json")
+        done = stand.compare(named, tmp_path / "parity.json", *few)
+        assert done.code == 1
+        found = ParityRecord.model_validate_json((tmp_path / "parity.json").read_bytes())
+        (failure,) = found.failures
+        with pytest.raises(PolicyError, match="did not pass: the "):
+            load_served(named, Loading())
+    drawn, needed = (int(one) for one in re.findall(r"(\d+) tokens (?:that|are)", failure))
+    assert "too few to tell whether it draws from the policy itself" in failure
+    assert 0 < drawn <= 12 * len(PROMPTS)
+    assert found.surprise_bound_nats == 0.1
+    assert found.smallest_surprise_nats >= found.surprise_nats.high - found.surprise_nats.low
+    assert needed == pytest.approx(drawn * (found.smallest_surprise_nats / 0.1) ** 2, abs=1)
+
+
+def test_a_way_of_drawing_that_would_not_be_told_is_in_record_and_caveat(
+    record: Path, stand: Stand, server: CompletionsServer, tmp_path: Path
+):
+    found = ParityRecord.model_validate_json(record.read_bytes())
+    assert abs(found.surprise_nats.value) <= found.smallest_surprise_nats <= 9.0
+    named = stand.names(server, tmp_path / "served.yaml", parity=str(record))
+    (caveat,) = served_caveats(load_served(named, Loading()))
+    assert f"less than {found.smallest_surprise_nats:.2g} nats more or less likely" in caveat.text
+
+
+def test_a_wide_tolerance_does_not_widen_what_a_server_may_draw(stand: Stand, tmp_path: Path):
+    more = ("--tolerance", "50", "--set", "answers=3", "--set", "max_new_tokens=10")
+    with CompletionsServer(stand.model, insists={"top_k": 5}) as server:
+        named = stand.names(server, tmp_path / "served.yaml")
+        done = stand.compare(named, tmp_path / "parity.json", *more)
+    assert done.code == 1
+    assert "does not draw from the policy itself" in done.out
+
+
+def test_an_adapter_is_no_checkpoint_to_compare_with(
+    stand: Stand, server: CompletionsServer, tmp_path: Path
+):
+    """Its record would be silent about the base."""
+    adapter = fakes.save_adapter(stand.reference, tmp_path / "adapter")
+    named = stand.names(server, tmp_path / "served.yaml")
+    settings = ParitySettings(served=named, local=str(adapter), prompts=str(stand.prompts))
+    with pytest.raises(PolicyError, match=r"adapter is an adapter.*merge it"):
+        parity(settings, tmp_path / "parity.json")
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("missing/parity.json", "No such file"), ("folder", "is a folder")]
+)
+def test_a_record_that_cannot_be_written_is_told_before_the_work(
+    name: str, words: str, stand: Stand, server: CompletionsServer, tmp_path: Path
+):
+    (tmp_path / "folder").mkdir()
+    named = stand.names(server, tmp_path / "served.yaml")
+    settings = ParitySettings(served=named, local=str(stand.aligned), prompts=str(stand.prompts))
+    with pytest.raises(RunError, match=f"cannot be written.*{words}"):
+        parity(settings, tmp_path / name)
+    assert server.asked == []
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["folder", "served.yaml"]
+
+
+def test_a_record_may_lie_beside_the_tokenizer(
+    stand: Stand, server: CompletionsServer, tmp_path: Path
+):
+    reader = without_weights(stand.aligned, tmp_path / "reader")
+    reads = files_sha256(reader, weights=False)
+    for name in ("parity.json", "again.json"):  # the second finds the first there
+        about = {"tokenizer": "reader", "parity": f"reader/{name}"}
+        named = stand.names(server, tmp_path / f"{name}.yaml", **about)
+        assert stand.compare(named, reader / name).code == 0
+    for name in ("parity.json", "again.json"):
+        policy = load_served(str(tmp_path / f"{name}.yaml"), Loading())
+        assert policy.parity is not None
+        assert policy.parity.reader_sha256 == policy.reader.sha256 == reads
+    (reader / "other.json").write_text(json.dumps({"schema": "another", "of": "irl.parity/1"}))
+    assert files_sha256(reader, weights=False) != reads  # whatever else lies there counts
+
+
+def test_the_revision_of_a_tokenizer_counts_wherever_it_is_read(
+    stand: Stand, server: CompletionsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    later = Path(shutil.copytree(stand.aligned, tmp_path / "later"))
+    (later / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, 9]}))
+    of = {None: stand.aligned, "v2": later}
+
+    def snapshot(source: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+        return str(of[revision])
+
+    monkeypatch.setattr("irl.policies.checkpoint.snapshot_download", snapshot)
+    loading = Loading(aligned_revision="v2", reference_revision="v2")
+    about = {"tokenizer": "owner/name", "parity": "parity.json"}
+    named = stand.names(server, tmp_path / "served.yaml", **about)
+    settings = ParitySettings(
+        **{"served": named, "local": "owner/name", "prompts": str(stand.prompts)},
+        **{"loading": loading, "max_new_tokens": 6, "surprise_bound_nats": 9.0, "answers": 1},
+    )
+    found = parity(settings, tmp_path / "parity.json")
+    assert found.passed
+    assert found.reader_sha256 == files_sha256(later, weights=False)
+    assert found.local.sha256 == files_sha256(later)
+    policy = load_served(named, loading, "v2")
+    assert policy.eos_ids == {2, 9}
+    assert policy.checkpoint.sha256 == served_sha256(named, "v2")
+    for read in (lambda: load_served(named, Loading()), lambda: served_sha256(named)):
+        with pytest.raises(PolicyError, match="about other files than"):
+            read()
 
 
 def test_a_checkpoint_with_another_tokenizer_is_refused(
@@ -236,6 +351,52 @@ def test_a_model_that_the_server_does_not_list_is_refused(
     named = stand.names(server, tmp_path / "served.yaml", model="big", unchecked=True)
     with pytest.raises(PolicyError, match="serves no model big, but: tiny"):
         load_served(named, Loading())
+
+
+def test_models_that_a_server_lists_are_shown_plainly(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SERVED_KEY", KEY)
+
+    def page(path: str) -> dict[str, Any]:
+        return {"data": [{"id": "x" * 190 + KEY}, {"id": "\x1b[31m\n" + "y" * 5000}]}
+
+    with CompletionsServer(stand.model, key=KEY) as server:
+        monkeypatch.setattr(server, "page", page)
+        named = stand.names(server, tmp_path / "served.yaml", unchecked=True, key_env="SERVED_KEY")
+        with pytest.raises(PolicyError, match="serves no model tiny") as error:
+            load_served(named, Loading())
+    said = str(error.value)
+    assert said.isprintable()
+    assert "***" in said
+    assert KEY[:5] not in said
+    assert len(said) < 500
+
+
+def test_the_version_of_a_server_is_kept_plainly(
+    stand: Stand, server: CompletionsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    named = stand.names(server, tmp_path / "served.yaml", unchecked=True)
+    policy = load_served(named, Loading())
+    monkeypatch.setattr(server, "page", lambda _: {"version": "1\x1b[31m\n" + "y" * 5000})
+    said = server_version(policy)
+    assert said is not None
+    assert said.isprintable()
+    assert len(said) <= 300
+
+
+def test_a_series_says_once_that_its_reference_was_served(
+    record: Path, stand: Stand, server: CompletionsServer, tmp_path: Path
+):
+    named = stand.names(server, tmp_path / "served.yaml", parity=str(record))
+    given = {"responses_per_prompt": 2, "max_new_tokens": 4}
+    report = drift(
+        [stand.reference, stand.aligned],
+        named,
+        **{"prompts": stand.prompts, "out": tmp_path / "run", "sampling": given},
+    )
+    (caveat,) = (one for one in report.caveats if one.code == "served")
+    assert caveat.text.startswith(f"{named} was scored by a server")
 
 
 def test_a_run_depends_on_the_policy_and_not_on_its_address(
@@ -400,7 +561,8 @@ def test_what_half_precision_costs_on_the_bundled_pair(
         (tmp_path / "served.yaml").write_text(json.dumps(about))
         prompts = str(aligned.parent / "prompts.jsonl")
         named = {"served": str(tmp_path / "served.yaml"), "local": str(aligned), "prompts": prompts}
-        found = parity(ParitySettings(**named, prompt_limit=12), tmp_path / "parity.json")
+        few = {"prompt_limit": 12, "answers": 1, "surprise_bound_nats": 1.0}
+        found = parity(ParitySettings(**named, **few), tmp_path / "parity.json")
     assert found.passed
     assert least <= found.token_nats.largest <= most
 

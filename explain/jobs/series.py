@@ -137,7 +137,10 @@ def _report(
         ],
         terms=list(common.terms),
         rows=list(_rows(names, measured)),
-        caveats=series_caveats([visit.counts for visit in seen], settings.sampling.temperature),
+        caveats=[
+            *series_caveats([visit.counts for visit in seen], settings.sampling.temperature),
+            *dict.fromkeys(caveat for one in surveyed for caveat in one.caveats),
+        ],
         timings_seconds=dict(clock.seconds),
         peak_memory_bytes=peak_memory_bytes(),
     )

@@ -51,7 +51,8 @@ def parity(
             f"{token.mean:.2g} a token, at most {token.largest:.2g} "
             f"(allowed {record.tolerance_nats:g}); {response.mean:.2g} a response, at most "
             f"{response.largest:.2g}; when repeated at most {record.repeated_nats:.2g} a token. "
-            f"Surprise of its samples {record.surprise_nats:.2g}."
+            f"Surprise of its samples {record.surprise_nats:.2g} "
+            f"(told from {record.smallest_surprise_nats:.2g} on)."
         )
         for failure in record.failures:
             typer.echo(f"Failed: {failure}.")

@@ -27,7 +27,8 @@ from irl.jobs.clock import Clock
 from irl.jobs.recovery import fit_figures
 from irl.jobs.scoring import answer_counts, asked_of, scored_answers
 from irl.policies.pair import load_pair, template_sha256
-from irl.records import Checkpoint, Estimate
+from irl.policies.served.policy import served_caveats
+from irl.records import Caveat, Checkpoint, Estimate
 from irl.recovery.log_ratio import fit_terms
 from irl.rewards.words import words
 from irl.runs import RunFolder
@@ -70,6 +71,8 @@ class Surveyed:
     template: str | None
     eos_ids: frozenset[int]
     context_tokens: int
+    caveats: tuple[Caveat, ...]
+    "of sides that are served"
 
 
 def survey(
@@ -89,6 +92,7 @@ def survey(
             template_sha256(pair.tokenizer),
             pair.eos_ids,
             pair.context_tokens,
+            tuple(served_caveats(pair.aligned, pair.reference)),
         )
         if found and (difference := _difference(found[0], one)):
             raise PolicyError(f"{sources[0]} and {source} are not of one series: {difference}.")

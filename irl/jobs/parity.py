@@ -6,14 +6,17 @@
 3. Of the server's answers, hold -log p against the entropy at every token, both computed here. For
    plain samples of the policy the differences add up to 0 on average; top-k, top-p, penalties or
    another temperature pull them away.
-4. Passed: no token differs by more than the tolerance, which was chosen before, and 3 is no further
-   from 0 than four standard errors or the tolerance.
+4. Passed: no token differs by more than the tolerance, which was chosen before; 3 is no further
+   from 0 than four standard errors or the tolerance; and four standard errors are no more than a
+   bound, chosen before too: with few tokens any server would be near enough.
 """
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 import torch
@@ -25,7 +28,7 @@ from irl.config import Chat, Loading, Sampling, Settings
 from irl.data import PromptRow, Table, read_prompts
 from irl.engine.local import draw_answers
 from irl.engine.scoring import score_policy
-from irl.errors import InputError
+from irl.errors import InputError, PolicyError, RunError
 from irl.jobs.encoding import encode_prompts
 from irl.policies.checkpoint import locate
 from irl.policies.entropy import surprises
@@ -33,7 +36,7 @@ from irl.policies.load import load_full
 from irl.policies.pair import PolicyPair, refuse_different_tokenizers
 from irl.policies.policy import Policy
 from irl.policies.quiet import quiet_libraries
-from irl.policies.served.load import load_served, reader_sha256, server_version
+from irl.policies.served.load import load_served, server_version
 from irl.policies.served.policy import ServedPolicy
 from irl.policies.threads import keep_to_cores
 from irl.records import Differences, Estimate, ParityProbe, ParityRecord
@@ -54,11 +57,13 @@ class ParitySettings(Settings):
     local: str
     prompts: str
     prompt_limit: int = Field(64, ge=2)
-    answers: int = Field(1, ge=1)
+    answers: int = Field(4, ge=1)
     "per prompt, of either"
     max_new_tokens: int = Field(48, ge=1)
     tolerance_nats: float = Field(0.05, gt=0)
     "what a token's log-probability may differ by"
+    surprise_bound_nats: float = Field(0.1, gt=0)
+    "how far from plain samples a server may draw without being told; docs/remote.md"
     chat: Chat = "auto"
     seed: int = Field(0, ge=0)
     loading: Loading = Loading()
@@ -78,8 +83,28 @@ class _Scored:
     here: list[Array]
     there: list[Array]
     again: list[Array]
-    surprise_nats: Estimate
+    surprise: "_Surprise"
     refused_rows: int
+
+
+@dataclass(frozen=True)
+class _Surprise:
+    """Of the tokens that the server drew."""
+
+    nats: Estimate
+    "a token"
+    error_nats: float
+    "the standard error: from prompt to prompt, or from theory if that is larger"
+    tokens: int
+
+    def smallest(self, settings: ParitySettings) -> float:
+        """What would have been told, nats a token."""
+        tolerance = min(settings.tolerance_nats, settings.surprise_bound_nats)
+        return max(_STANDARD_ERRORS * self.error_nats, tolerance)
+
+    def tokens_for(self, bound_nats: float) -> int:
+        """About how many are needed for four standard errors to be as small."""
+        return math.ceil(self.tokens * (_STANDARD_ERRORS * self.error_nats / bound_nats) ** 2)
 
 
 def parity(settings: ParitySettings, out: Path) -> ParityRecord:
@@ -87,20 +112,39 @@ def parity(settings: ParitySettings, out: Path) -> ParityRecord:
 
     Raises:
         InputError: the prompts or the file about the server cannot be used.
-        PolicyError: the checkpoint cannot be loaded, or reads text differently.
+        PolicyError: the checkpoint is an adapter, cannot be loaded, or reads text differently.
         ServerError: the server does not answer, or not what it was asked.
         RunError: the record cannot be written.
     """
     quiet_libraries()
     keep_to_cores()
+    _refuse_unwritable(out)
     table = read_prompts(settings.prompts)
-    served = load_served(settings.served, settings.loading, checked=False)
-    local = load_full(locate(settings.local), settings.loading)
+    loading = settings.loading
+    location = locate(settings.local, loading.reference_revision)
+    if location.adapter is not None:
+        raise PolicyError(
+            f"{settings.local} is an adapter, and the record must name all weights that are "
+            "compared; merge it into a full checkpoint first, and serve that."
+        )
+    served = load_served(settings.served, loading, loading.aligned_revision, checked=False)
+    local = load_full(location, loading)
     pair = PolicyPair(served, local)
     refuse_different_tokenizers(pair)
     record = _record(settings, table, served, local, _scored(settings, table, pair))
     write_text(out, record.to_json())
     return record
+
+
+def _refuse_unwritable(out: Path) -> None:
+    """Before the work is done."""
+    reason: str | None = "it is a folder" if out.is_dir() else None
+    try:
+        NamedTemporaryFile(prefix=f".{out.name}.", dir=out.parent).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
+        raise RunError(f"{out} cannot be written ({reason}); name a file that can.")
 
 
 def _scored(settings: ParitySettings, table: Table[PromptRow], pair: PolicyPair) -> _Scored:
@@ -152,13 +196,15 @@ def _again(served: Policy, sequences: list[TokenSequence], settings: ParitySetti
 
 def _surprise(
     local: Policy, sequences: list[TokenSequence], prompt: NDArray[np.int64], seed: int
-) -> Estimate:
+) -> _Surprise:
     sums = surprises(local, sequences)
     tokens = np.array([len(one.response_ids) for one in sequences], dtype=float)
-    found = from_sums(np.stack([sums, tokens], 1), prompt, ratio, seed=seed)
+    found = from_sums(np.stack([sums.nats, tokens], 1), prompt, ratio, seed=seed)
     if found is None:
         raise InputError("The server draws empty answers only, so its sampling cannot be checked.")
-    return found
+    n = int(tokens.sum())
+    spread = max(found.high - found.value, found.value - found.low) / _HALF_WIDTH
+    return _Surprise(found, max(spread, math.sqrt(sums.variance.sum()) / n), n)
 
 
 def _record(
@@ -179,7 +225,7 @@ def _record(
     by_token = np.repeat(scored.prompt, [len(row) for row in gaps])
     token = _differences(np.concatenate(gaps), by_token, settings.seed)
     repeated = float(np.concatenate(moved).max())
-    failures = tuple(_failures(token, repeated, scored.surprise_nats, settings.tolerance_nats))
+    failures = tuple(_failures(token, repeated, scored.surprise, settings))
     client = served.client
     return ParityRecord(
         schema="irl.parity/1",
@@ -191,7 +237,7 @@ def _record(
         server_version=server_version(served),
         served_tokens=served.served_tokens,
         served_dtype=client.served.dtype,
-        reader_sha256=reader_sha256(served, settings.served),
+        reader_sha256=served.reader.sha256,
         local=local.checkpoint,
         prompts_sha256=table.sha256,
         refused_rows=scored.refused_rows,
@@ -202,15 +248,17 @@ def _record(
         token_nats=token,
         response_nats=_differences(sums, scored.prompt, settings.seed),
         repeated_nats=repeated,
-        surprise_nats=scored.surprise_nats,
+        surprise_nats=scored.surprise.nats,
+        smallest_surprise_nats=scored.surprise.smallest(settings),
+        surprise_bound_nats=settings.surprise_bound_nats,
         probes=tuple(_probes(scored)),
     )
 
 
 def _failures(
-    token: Differences, repeated: float, surprise: Estimate, tolerance: float
+    token: Differences, repeated: float, surprise: _Surprise, settings: ParitySettings
 ) -> list[str]:
-    found = []
+    found, tolerance = [], settings.tolerance_nats
     if not token.largest <= tolerance:
         found.append(
             f"a token's log-probability differs by {token.largest:.2g} nats from the one computed "
@@ -221,14 +269,28 @@ def _failures(
             f"the server moves a token by {repeated:.2g} nats when it scores the same sequences in "
             f"other company, allowed are {tolerance:g} (vLLM: try --no-enable-prefix-caching)"
         )
-    error = max(surprise.high - surprise.value, surprise.value - surprise.low) / _HALF_WIDTH
-    if abs(surprise.value) > max(_STANDARD_ERRORS * error, tolerance):
-        found.append(
+    return [*found, *_drawing(surprise, settings)]
+
+
+def _drawing(surprise: _Surprise, settings: ParitySettings) -> list[str]:
+    """What the server's samples have against it."""
+    value, bound = surprise.nats.value, settings.surprise_bound_nats
+    smallest = surprise.smallest(settings)
+    if abs(value) > smallest:
+        return [
             "the server does not draw from the policy itself: the tokens that it draws are "
-            f"{abs(surprise.value):.2g} nats {'more' if surprise.value < 0 else 'less'} likely "
+            f"{abs(value):.2g} nats {'more' if value < 0 else 'less'} likely "
             "than samples would be (top-k, top-p, penalties, a temperature or a watermark)"
-        )
-    return found
+        ]
+    if smallest > bound:
+        return [
+            f"the {surprise.tokens} tokens that the server drew are too few to tell whether it "
+            f"draws from the policy itself: unless they are {smallest:.3g} nats more or less "
+            f"likely than samples would be, it is chance, and at most {bound:g} is asked for; "
+            f"about {surprise.tokens_for(bound)} tokens are needed (more prompts, --set answers= "
+            "or --set max_new_tokens=)"
+        ]
+    return []
 
 
 def _differences(values: Array, prompt: NDArray[np.int64], seed: int) -> Differences:

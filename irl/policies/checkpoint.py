@@ -15,6 +15,8 @@ from irl.policies.served_file import names_server
 
 _READING = ("*.json", "*.model", "*.jinja", "*.txt", "*.py")
 _FILES = (*_READING, "*.safetensors")
+_RECORD = "irl.parity/"
+"How the schema of a parity record begins: it may lie beside what it is about"
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,15 @@ def locate_base(adapter: Location, revision: str | None = None) -> Location:
 
 
 def files_sha256(*folders: Path, weights: bool = True) -> str:
-    """One hash over names and contents of what defines the model in these folders."""
+    """One hash over names and contents of what defines the model in these folders.
+
+    Parity records do not: they name this hash, so they cannot be part of it.
+    """
     total = hashlib.sha256()
     patterns = _FILES if weights else _READING
     for folder in folders:
         files = {file for pattern in patterns for file in folder.glob(pattern) if file.is_file()}
-        for file in sorted(files):
+        for file in sorted(file for file in files if not _is_record(file)):
             total.update(file.name.encode())
             with file.open("rb") as stream:
                 total.update(hashlib.file_digest(stream, "sha256").digest())
@@ -106,6 +111,16 @@ def read_json(file: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise PolicyError(f"{file} must hold a JSON object.")
     return document
+
+
+def _is_record(file: Path) -> bool:
+    if file.suffix != ".json" or _RECORD.encode() not in (content := file.read_bytes()):
+        return False
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and str(document.get("schema")).startswith(_RECORD)
 
 
 def _download(source: str, revision: str | None, files: Sequence[str]) -> Path:

@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    GenerationConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from irl.policies.path import ScoringPath
 from irl.records import Checkpoint
 from irl.scoring import Head, LinearHead, token_nats
-from irl.tensors import Hidden, Logits, Nats, TokenBatch, TokenSequence, right_padded
+from irl.tensors import Hidden, Logits, Nats, Targets, TokenBatch, TokenSequence, right_padded
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +57,24 @@ class Policy:
         """What the body's forward accepts, for architectures without position ids."""
         return frozenset(inspect.signature(self.body.forward).parameters)
 
+    @property
+    def config(self) -> PretrainedConfig:
+        """The model's shape."""
+        config: PretrainedConfig = self.model.config
+        return config
+
+    @property
+    def generation(self) -> GenerationConfig | None:
+        """How the checkpoint is meant to answer, if it says so."""
+        return getattr(self.model, "generation_config", None)
+
     @cached_property
     def eos_ids(self) -> frozenset[int]:
         """Every token that ends a response: the tokenizer's and the generation config's."""
         named = [self.tokenizer.eos_token_id]
-        config = getattr(self.model, "generation_config", None)
-        declared = getattr(config, "eos_token_id", None)
+        declared = getattr(self.generation, "eos_token_id", None)
         named += declared if isinstance(declared, list) else [declared]
-        return frozenset(token for token in named if token is not None)
+        return frozenset(int(token) for token in named if token is not None)
 
     @property
     def pad_id(self) -> int:
@@ -70,7 +85,11 @@ class Policy:
     @cached_property
     def context_tokens(self) -> int:
         """The longest sequence that the positions allow."""
-        declared = getattr(self.model.config, "max_position_embeddings", None)
+        return self._positions
+
+    @property
+    def _positions(self) -> int:
+        declared = getattr(self.config, "max_position_embeddings", None)
         return int(declared or self.tokenizer.model_max_length)
 
     def head(self, hidden: Hidden) -> Logits:
@@ -97,18 +116,25 @@ class Policy:
         cap = getattr(config, "final_logit_softcapping", None)
         return logits if cap is None else torch.tanh(logits / cap) * cap
 
+    def before_head(self, batch: TokenBatch) -> tuple[Hidden, Targets]:
+        """Every response token's hidden state before it and its id, sequence after sequence.
+
+        Both lie where the head does. `active` must be entered.
+        """
+        output = self.body(
+            input_ids=batch.ids.to(self.device),
+            attention_mask=batch.attention.long().to(self.device),
+            use_cache=False,
+        )
+        states = output.last_hidden_state
+        hidden = states[batch.predicts_response.to(states.device)].to(self.head_device)
+        return hidden, batch.targets.to(self.head_device)
+
     @torch.inference_mode()
     def batch_nats(self, batch: TokenBatch) -> Nats:
         """Nats of every response token of a batch, sequence after sequence, on the CPU."""
         with self.active():
-            output = self.body(
-                input_ids=batch.ids.to(self.device),
-                attention_mask=batch.attention.long().to(self.device),
-                use_cache=False,
-            )
-            states = output.last_hidden_state
-            hidden = states[batch.predicts_response.to(states.device)].to(self.head_device)
-            return token_nats(hidden, batch.targets.to(self.head_device), self.head).cpu()
+            return token_nats(*self.before_head(batch), self.head).cpu()
 
     def nats(self, sequences: Sequence[TokenSequence]) -> list[Nats]:
         """Nats per response token of sequences that are scored as one batch."""

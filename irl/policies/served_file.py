@@ -7,17 +7,24 @@ parity: parity.json            # made by `irl parity`; beside this file
 key_env: MY_KEY                # the environment variable that holds the key, if one is needed
 """
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx2
 import yaml
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from irl.config import Settings
 from irl.errors import InputError
 
 _SUFFIXES = (".yaml", ".yml")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WORD = re.compile(r"[a-z_]{1,30}")
+"What a setting may be called; anything else may be a key"
+_EXPECTED = "an address like http://localhost:8000/v1 is expected"
+_HIDDEN = "what stands there is not repeated: it may be a key"
 
 
 class Served(Settings):
@@ -50,12 +57,30 @@ class Served(Settings):
     @field_validator("url")
     @classmethod
     def _plain_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("an address like http://localhost:8000/v1 is expected")
-        if parts.username or parts.password or parts.query or parts.fragment:
+        if any(sign in url for sign in "@?#"):
             raise ValueError("nothing but scheme, host, port and path; name the key by key_env")
+        try:
+            parts = urlsplit(url)
+            host, _ = parts.hostname or "", parts.port
+        except ValueError:
+            raise ValueError(f"{_EXPECTED}, with a port from 0 to 65535 if any") from None
+        if parts.scheme not in ("http", "https") or not host:
+            raise ValueError(_EXPECTED)
+        try:
+            httpx2.URL(url)
+            host.removesuffix(".").encode("idna")  # as it is done when its address is looked up
+        except (httpx2.InvalidURL, UnicodeError):
+            raise ValueError(
+                f"{_EXPECTED}, and its host is no name that can be looked up"
+            ) from None
         return url.rstrip("/")
+
+    @field_validator("key_env")
+    @classmethod
+    def _plain_variable(cls, name: str | None) -> str | None:
+        if name is not None and not _VARIABLE.fullmatch(name):
+            raise ValueError("the name of an environment variable is expected, not the key itself")
+        return name
 
 
 def names_server(source: str) -> bool:
@@ -65,7 +90,7 @@ def names_server(source: str) -> bool:
 
 
 def read_served(source: str) -> Served:
-    """Read the file; what stands in it is never repeated where it might be a key.
+    """Read the file; what stands in it is not repeated, since it might be a key.
 
     Raises:
         InputError: it cannot be read, or a key or value cannot be used.
@@ -73,20 +98,24 @@ def read_served(source: str) -> Served:
     given = _document(source)
     unknown = sorted(given.keys() - Served.model_fields.keys())
     if unknown:
+        called = f" {unknown[0]}" if _WORD.fullmatch(unknown[0]) else ""
         raise InputError(
-            f"{source} holds the unknown setting {unknown[0]}; known: "
+            f"{source} holds the unknown setting{called}; known: "
             f"{', '.join(Served.model_fields)}. A key belongs in an environment variable that "
             "key_env names."
         )
-    if "@" in (url := str(given.get("url"))):
-        raise InputError(
-            f"The url in {source} holds a user name or key before {url.rpartition('@')[2]}; put "
-            "the key into an environment variable and name that by key_env."
-        )
     try:
-        return Served.checked(given)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from None
+        return Served.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_context=False)[0]
+    setting = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        raise InputError(f"{source} lacks the setting {setting}.")
+    reason = first["msg"].removeprefix("Value error, ")
+    raise InputError(
+        f"The setting {setting} in {source} cannot be used: {reason[0].lower()}{reason[1:]} "
+        f"({_HIDDEN})."
+    )
 
 
 def beside(source: str, named: str) -> str:

@@ -65,4 +65,8 @@ class ParityRecord(Record):
     surprise_nats: Estimate
     "mean of -log p less the entropy, per token that the server drew, computed here: 0 if it draws "
     "from the policy itself; below 0 if it favours what is likely"
+    smallest_surprise_nats: float
+    "what it may differ from 0 by without being told: four standard errors, or the tolerance"
+    surprise_bound_nats: float
+    "what that may be at most: asked for before anything was measured"
     probes: tuple[ParityProbe, ...]

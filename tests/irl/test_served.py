@@ -10,6 +10,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import torch
@@ -77,7 +78,7 @@ def served_by(
     served = Served(**{**settings, "sequences_per_request": 2, **changes})
     client = Client(served, pause=waits or Waits(), jitter=random.Random(0))
     config = server.model.config
-    reader = Reader(fakes.tokenizer(), config, GenerationConfig.from_model_config(config))
+    reader = Reader(fakes.tokenizer(), config, GenerationConfig.from_model_config(config), "2" * 64)
     known = Checkpoint(source="served.yaml", sha256="1" * 64, dtype="served", n_parameters=0)
     return ServedPolicy(client, reader, known, None, server.longest)
 
@@ -386,7 +387,7 @@ def test_a_key_is_sent_and_never_said(
             served_by(server, key_env="SERVED_KEY").nats(sequences[:1])
         assert KEY not in str(error.value)
         monkeypatch.delenv("SERVED_KEY")
-        with pytest.raises(InputError, match=r"SERVED_KEY.*not set"):
+        with pytest.raises(InputError, match=r"that key_env names is not set"):
             served_by(server, key_env="SERVED_KEY").nats(sequences[:1])
 
 
@@ -394,9 +395,25 @@ def test_a_key_is_sent_and_never_said(
     ("line", "words"),
     [
         (f"api_key: {KEY}", "unknown setting api_key"),
-        (f"url: http://me:{KEY}@host/v1", "user name or key"),
+        (f"url: http://me:{KEY}@host/v1", "key_env"),
         ("url: file:///etc/passwd", "address like"),
         ("url: http://host/v1?key=1", "key_env"),
+        (f"url: http://me:{KEY}@host/v1?key={KEY}", "nothing but scheme"),
+        (f"url: http://host/v1?api_key={KEY}", "nothing but scheme"),
+        (f"url: http://host/{KEY}:{KEY}@x", "nothing but scheme"),
+        (f"url: http://localhost:{KEY}/v1", "url .*with a port from 0"),
+        ("url: http://localhost:99999/v1", "url .*with a port from 0"),
+        ("url: http://[::1/v1", "url .*address like"),
+        ("url: http://\N{SNOWMAN}.x/v1", "url .*no name that can be looked up"),
+        ("url: http://..../v1", "url .*no name that can be looked up"),
+        (f"url: http://{'a' * 64}.x/v1", "url .*no name that can be looked up"),
+        (f"url: [{KEY}]", "url .*string"),
+        (f"key_env: {KEY}", "key_env .*not the key itself"),
+        (f"key_env: [{KEY}]", "key_env .*string"),
+        ("key_env: 1KEY", "key_env .*not the key itself"),
+        (f"{KEY}: x", "unknown setting;"),
+        (f"model: {{{KEY}: x}}", "model .*string"),
+        (f"timeout_seconds: {KEY}", "timeout_seconds .*number"),
         ("in_flight: 0", "in_flight"),
         ("- a list", "cannot be read|key: value"),
         ("url: [", "cannot be read"),
@@ -406,10 +423,62 @@ def test_a_file_that_cannot_be_used_is_told_without_its_key(line: str, words: st
     file = tmp_path / "served.yaml"
     given = {"url": "url: http://host/v1", "model": "model: m", "tokenizer": "tokenizer: t"}
     given[line.partition(":")[0]] = line
-    file.write_text("\n".join(given.values()))
+    file.write_text("\n".join(given.values()), encoding="utf-8")
     with pytest.raises(InputError, match=words) as error:
         read_served(str(file))
     assert KEY not in str(error.value)
+
+
+@pytest.mark.parametrize("port", ["", ":8000"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "[::1]", "host.", "b\u00fccher.de", "a_b"]
+)
+def test_addresses_that_can_be_looked_up_are_kept(host: str, port: str):
+    url = f"http://{host}{port}/v1"
+    assert Served(url=f"{url}/", model="m", tokenizer="t", key_env="_MY_KEY2").url == url
+
+
+def test_what_key_env_holds_is_not_repeated_where_no_variable_has_that_name():
+    """Letters and digits alone may be a name or a key."""
+    served = Served(url="http://localhost:1/v1", model="m", tokenizer="t", key_env="sk4f9SECRET")
+    with pytest.raises(InputError, match="key_env names is not set") as error:
+        Client(served).get("/models")
+    assert "SECRET" not in str(error.value)
+
+
+NASTY = f"\x1b[31m\r\n\u202e{KEY}" + "x" * 5000
+"Colours, a line of its own, text turned round, the key, and no end"
+QUOTING: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a token": lambda one: one["prompt_logprobs"].__setitem__(-1, {NASTY: {"logprob": -1.0}}),
+    "a score": put(-1, NASTY),
+    "a long way to the key": put(-1, "x" * 170 + KEY),  # of which a cut would leave a part
+    "a number": lambda one: one.update(index=NASTY),
+}
+
+
+@pytest.mark.parametrize("case", QUOTING)
+def test_what_a_server_says_in_an_answer_is_shown_plainly(
+    case: str, model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SERVED_KEY", KEY)
+    with CompletionsServer(model, key=KEY, distort=distorted(QUOTING[case])) as server:
+        policy = served_by(server, sequences_per_request=1, key_env="SERVED_KEY")
+        with pytest.raises(ServerError, match="cannot be used") as error:
+            policy.nats([TokenSequence((1, 7, 8), (9, 10))])
+    said = str(error.value)
+    assert said.isprintable()
+    assert "***" in said
+    assert KEY[:10] not in said
+    assert len(said) < 800
+
+
+def test_a_key_is_not_shown_in_another_spelling(monkeypatch: pytest.MonkeyPatch):
+    key = "a\\b'c\"d"
+    monkeypatch.setenv("SERVED_KEY", key)
+    served = Served(url="http://h/v1", model="m", tokenizer="t", key_env="SERVED_KEY")
+    said = Client(served).plain(f"{key} {key!r} {json.dumps(key)}")
+    assert "b" not in said
+    assert "c" not in said
 
 
 # --- answers ----------------------------------------------------------------------------------
@@ -623,17 +692,40 @@ def test_samples_are_as_surprising_as_their_entropy_says(model: PreTrainedModel)
     """Over every token that may follow, weighted by its probability, the excess is 0."""
     policy = fakes.policy(model)
     every = [TokenSequence((1, 50), (token,)) for token in range(320)]
-    excess = surprises(policy, every)
+    excess = surprises(policy, every).nats
     p = model(input_ids=torch.tensor([[1, 50]])).logits[0, -1].detach().double().softmax(-1).numpy()
     assert p @ excess == pytest.approx(0, abs=1e-5)
+    variance = surprises(policy, every).variance
+    assert variance == pytest.approx(np.full(320, p @ excess**2), rel=1e-4)
     entropy = -(p * torch.tensor(p).log().numpy()).sum()
     assert excess.max() == pytest.approx(-math.log(p.min()) - entropy, abs=1e-4)
+
+
+class Split(Policy):
+    """Its head lies elsewhere than its body, as `device_map` may put it."""
+
+    @property
+    def head_device(self) -> torch.device:
+        return torch.device("meta")
+
+    def head(self, hidden: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError(f"the head is on meta, and what it is given on {hidden.device}")
+
+
+@pytest.mark.parametrize("read", [surprises, Policy.nats])
+def test_a_head_that_lies_elsewhere_is_given_what_it_reads(
+    read: Callable[[Policy, list[TokenSequence]], object], model: PreTrainedModel
+):
+    whole = fakes.policy(model)
+    policy = Split(model, whole.tokenizer, whole.checkpoint)
+    with pytest.raises(RuntimeError, match="given on meta"):
+        read(policy, [TokenSequence((1, 50), (7, 8, 9))])
 
 
 def test_surprise_adds_up_over_an_answer_and_batches_do_not_matter(model: PreTrainedModel):
     policy = fakes.policy(model)
     whole = TokenSequence((1, 50), (7, 8, 9))
     parts = [TokenSequence((1, 50, 7, 8, 9)[: 2 + n], ((7, 8, 9)[n],)) for n in range(3)]
-    together = surprises(policy, [whole, *parts, TokenSequence((1,), tuple(range(3, 50)))])
+    together = surprises(policy, [whole, *parts, TokenSequence((1,), tuple(range(3, 50)))]).nats
     assert together[0] == pytest.approx(together[1:4].sum(), abs=1e-4)
-    assert surprises(policy, [whole])[0] == pytest.approx(together[0], abs=1e-4)
+    assert surprises(policy, [whole]).nats[0] == pytest.approx(together[0], abs=1e-4)

@@ -117,7 +117,7 @@ class Client:
         except httpx2.TimeoutException:
             return _Failed(f"no answer within {self.served.timeout_seconds:g} s")
         except httpx2.TransportError as error:
-            return _Failed(f"{type(error).__name__}: {self._plain(str(error))}")
+            return _Failed(f"{type(error).__name__}: {self.plain(str(error))}")
         except httpx2.DecodingError:
             return _Failed("an answer that cannot be decompressed")
         if absent and answer.status_code in (404, 405):
@@ -150,11 +150,11 @@ class Client:
             ServerError: it will not pass.
         """
         status = answer.status_code
-        said = self._plain(answer.text)
+        said = self.plain(answer.text)
         if status in _TRANSIENT or status >= 500:
             return _Failed(f"status {status}: {said}", _retry_after(answer.headers))
         if 300 <= status < 400:
-            to = self._plain(answer.headers.get("Location", "elsewhere"))
+            to = self.plain(answer.headers.get("Location", "elsewhere"))
             raise ServerError(
                 f"The server {self.served.url} sends on to {to}; give that address as url."
             )
@@ -163,12 +163,18 @@ class Client:
             f"{said or 'no reason'}{_hint(self.served, status)}."
         )
 
-    def _plain(self, text: str) -> str:
-        """One line of what a server says, without the key if the server repeats it."""
-        if self._key:
-            text = text.replace(self._key, "***")
-        printable = "".join(char if char.isprintable() else " " for char in text[: 10 * _SHOWN])
-        return " ".join(printable.split())[:_SHOWN]
+    def plain(self, text: str, most: int = _SHOWN) -> str:
+        """One line of what a server says, without the key if the server repeats it.
+
+        Args:
+            text: what it says, whole: part of a key would not be known as one.
+            most: characters that are kept.
+        """
+        if key := self._key:
+            for written in (key, repr(key)[1:-1], json.dumps(key)[1:-1]):
+                text = text.replace(written, "***")
+        printable = "".join(char if char.isprintable() else " " for char in text[: 10 * most])
+        return " ".join(printable.split())[:most]
 
     @cached_property
     def _key(self) -> str | None:
@@ -243,8 +249,8 @@ def _read_key(name: str) -> str:
     key = os.environ.get(name, "").strip()
     if not key or not key.isascii() or not key.isprintable():
         raise InputError(
-            f"The environment variable {name}, which key_env names, is not set or holds no plain "
-            "key; export it first."
+            "The environment variable that key_env names is not set or holds no plain key; export "
+            "it first. (What stands there is not repeated: it may be the key itself.)"
         )
     return key
 

@@ -37,10 +37,9 @@ def load_served(
         ServerError: the server does not answer.
     """
     served = read_served(source)
-    location = locate(beside(source, served.tokenizer), revision, weights=False)
-    reads = files_sha256(location.folder, weights=False)
+    location, reads = _reading(source, served, revision)
     record = _record(source, served, reads) if checked else None
-    reader = _reader(location, loading)
+    reader = _reader(location, loading, reads)
     client = Client(served)
     tokens = _served_tokens(client)
     about = Checkpoint(
@@ -55,32 +54,32 @@ def load_served(
     return policy
 
 
-def served_sha256(source: str) -> str:
+def served_sha256(source: str, revision: str | None = None) -> str:
     """What a run depends on, from the file and the record alone: the server is not asked.
+
+    Args:
+        source: the file about it.
+        revision: of the tokenizer, if that is a hub id.
 
     Raises:
         InputError: the file or the record cannot be used.
         PolicyError: there is no such tokenizer, or the record did not pass.
     """
     served = read_served(source)
-    reads = _reads_sha256(source, served)
+    _, reads = _reading(source, served, revision)
     return _identity(served, reads, _record(source, served, reads))
-
-
-def reader_sha256(policy: ServedPolicy, source: str) -> str:
-    """The hash of what reads text for it."""
-    return _reads_sha256(source, policy.client.served)
 
 
 def server_version(policy: ServedPolicy) -> str | None:
     """What the server says of its version, as vLLM does; None if it says nothing."""
     said = (policy.client.get("/version") or {}).get("version")
-    return said if isinstance(said, str) else None
+    return policy.client.plain(said) if isinstance(said, str) else None
 
 
-def _reads_sha256(source: str, served: Served) -> str:
-    location = locate(beside(source, served.tokenizer), weights=False)
-    return files_sha256(location.folder, weights=False)
+def _reading(source: str, served: Served, revision: str | None) -> tuple[Location, str]:
+    """Where that lies which reads text for it, and its hash."""
+    location = locate(beside(source, served.tokenizer), revision, weights=False)
+    return location, files_sha256(location.folder, weights=False)
 
 
 def _record(source: str, served: Served, reads: str) -> ParityRecord | None:
@@ -123,7 +122,7 @@ def read_parity(file: str) -> ParityRecord:
         ) from None
 
 
-def _reader(location: Location, loading: Loading) -> Reader:
+def _reader(location: Location, loading: Loading, reads: str) -> Reader:
     folder = str(location.folder)
     trusted = loading.trust_remote_code
     try:
@@ -139,7 +138,7 @@ def _reader(location: Location, loading: Loading) -> Reader:
             f"The configuration in {location.source} cannot be read ({first_line(error)}); it "
             "belongs beside the tokenizer of a served policy, without the weights."
         ) from None
-    return Reader(read_tokenizer(location, loading), config, generation)
+    return Reader(read_tokenizer(location, loading), config, generation, reads)
 
 
 def _served_tokens(client: Client) -> int | None:
@@ -154,7 +153,7 @@ def _served_tokens(client: Client) -> int | None:
     models: dict[str, Any] = {str(one.get("id")): one for one in listed if isinstance(one, dict)}
     name = client.served.model
     if name not in models:
-        known = ", ".join(models)[:200] or "none"
+        known = client.plain(", ".join(models)) or "none"
         raise PolicyError(f"The server {client.served.url} serves no model {name}, but: {known}.")
     longest = models[name].get("max_model_len")
     return longest if isinstance(longest, int) and longest > 1 else None

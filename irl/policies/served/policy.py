@@ -24,6 +24,8 @@ from irl.tensors import Nats, TokenSequence
 
 _COMPLETIONS = "/completions"
 _SEEDS = 2**63 - 1
+_REASON = 600
+"Characters of why an answer cannot be used, which may quote it"
 Read = TypeVar("Read")
 
 
@@ -34,6 +36,8 @@ class Reader:
     tokenizer: PreTrainedTokenizerBase
     config: PretrainedConfig
     generation: GenerationConfig
+    sha256: str
+    "of the files that these were read from"
 
 
 @dataclass
@@ -98,19 +102,20 @@ class ServedPolicy(Policy):
         """There is none either."""
         self._refuse()
 
-    @cached_property
-    def eos_ids(self) -> frozenset[int]:
-        """Every token that ends a response: the tokenizer's and the generation config's."""
-        declared = self.reader.generation.eos_token_id
-        named = [self.tokenizer.eos_token_id]
-        named += declared if isinstance(declared, list) else [declared]
-        return frozenset(int(token) for token in named if token is not None)
+    @property
+    def config(self) -> PretrainedConfig:
+        """The model's shape, as its reader has it."""
+        return self.reader.config
+
+    @property
+    def generation(self) -> GenerationConfig:
+        """How the checkpoint is meant to answer, as its reader has it."""
+        return self.reader.generation
 
     @cached_property
     def context_tokens(self) -> int:
         """The longest sequence that positions and server allow; a score draws one token beside."""
-        declared = getattr(self.reader.config, "max_position_embeddings", None)
-        own = int(declared or self.tokenizer.model_max_length)
+        own = self._positions
         return own if self.served_tokens is None else min(own, self.served_tokens - 1)
 
     def nats(self, sequences: Sequence[TokenSequence]) -> list[Nats]:
@@ -165,7 +170,7 @@ class ServedPolicy(Policy):
     @property
     def _pieces(self) -> int:
         """Ids that the model can draw; some have more rows than their tokenizer has pieces."""
-        config = self.reader.config.get_text_config()
+        config = self.config.get_text_config()
         return max(int(getattr(config, "vocab_size", None) or 0), len(self.tokenizer))
 
     @property
@@ -176,9 +181,10 @@ class ServedPolicy(Policy):
         try:
             return read()
         except ServerError as error:
+            said = self.client.plain(str(error), _REASON)
             raise ServerError(
                 f"What the server {self.client.served.url} says of {self.client.served.model} "
-                f"cannot be used: {error}."
+                f"cannot be used: {said}."
             ) from None
 
     def _refuse(self) -> NoReturn:
@@ -207,5 +213,6 @@ def _caveat(policy: ServedPolicy) -> Caveat:
         text=f"{source} was scored by a server, not here. On {record.sequences} answers the two "
         f"differed by at most {record.token_nats.largest:.2g} nats a token (allowed: "
         f"{record.tolerance_nats:g}) and by {mean:.2g} nats a response on average: smaller "
-        "log-ratios are rounding.",
+        "log-ratios are rounding. A way of drawing that makes its tokens less than "
+        f"{record.smallest_surprise_nats:.2g} nats more or less likely may have passed.",
     )

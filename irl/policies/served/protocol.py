@@ -118,7 +118,7 @@ def _logprob(entry: object, token: int, at: int) -> float:
         raise ServerError(f"position {at} of a prompt {other} where token {token} was asked about")
     value = named.get("logprob") if isinstance(named, dict) else None
     if not _is_finite(value):
-        raise ServerError(f"the log-probability at position {at} of a prompt is {value!r}"[:200])
+        raise ServerError(f"the log-probability at position {at} of a prompt is {value!r}")
     if value == _MINUS_INFINITY:
         raise ServerError(
             f"the log-probability at position {at} of a prompt is minus infinity (written as "
@@ -144,7 +144,7 @@ def _in_order(said: Json, n: int) -> list[Json]:
     if len(choices) != n or by_index.keys() != set(range(n)):
         raise ServerError(
             f"the server gives {len(choices)} answers, numbered "
-            f"{[one.get('index') for one in choices]!r}, to {n} prompts"[:300]
+            f"{[one.get('index') for one in choices]!r}, to {n} prompts"
         )
     return [by_index[at] for at in range(n)]
 
