@@ -231,10 +231,11 @@ def answer(
 
 def _inputs(settings: TrustSettings, grounds: Grounds, asked: Asked) -> dict[str, str]:
     hashes = {"reward": reward_sha256(str(grounds.run)), **asked.sha256}
-    for name in ("policy", "reference"):
+    revisions = settings.loading.aligned_revision, settings.loading.reference_revision
+    for name, revision in zip(("policy", "reference"), revisions, strict=True):
         source = getattr(settings, name)
         if source is not None:
-            hashes[name] = policy_sha256(source)
+            hashes[name] = policy_sha256(source, revision)
     return hashes
 
 

@@ -118,7 +118,7 @@ def load_policies(settings: TrustSettings, grounds: Grounds) -> Policies:
 def policy_sha256(source: str, revision: str | None = None) -> str:
     """What a run depends on of a policy: its files, with those of an adapter's base."""
     if names_server(source):
-        return served_sha256(source)
+        return served_sha256(source, revision)
     location = locate(source, revision)
     base = [] if location.adapter is None else [locate_base(location).folder]
     return files_sha256(location.folder, *base)
