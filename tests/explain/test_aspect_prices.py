@@ -54,7 +54,7 @@ def test_the_value_is_least_squares_with_a_constant_for_each_prompt():
     assert found == pytest.approx(slow, rel=1e-4, abs=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_planted_weights_lie_in_19_of_20_intervals():
     inside = np.zeros(3)
     worlds = 200

@@ -228,7 +228,7 @@ def test_where_all_share_the_empty_prompt_a_row_drawn_twice_meets_all_others_twi
     assert ends(found)[1:] == pytest.approx(np.quantile(values, [0.025, 0.975]))
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 @pytest.mark.parametrize("prompts", ["own", "empty"])
 def test_about_95_percent_of_the_intervals_of_the_auc_cover_the_truth(prompts: str):
     """High rows score N(1/2, 1) + their prompt's effect N(0, 1), low rows N(0, 1)."""

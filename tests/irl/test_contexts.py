@@ -81,7 +81,7 @@ def test_a_phrase_is_known_better_than_how_its_words_share_its_worth() -> None:
         assert (value, twice) == pytest.approx((-2 * once[0], 2 * once[1]))
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_in_noise_over_many_words_no_context_is_found() -> None:
     """Fitted words use up freedom: without counting them, noise looks smaller than it is."""
     rng = np.random.default_rng(0)

@@ -112,7 +112,7 @@ def test_a_class_has_12_to_20_terms_whose_rates_span_a_decade(name: str, seed: i
         assert 5 <= rates.max() / rates.min() <= 25
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 @pytest.mark.parametrize("seed", WORLDS)
 @pytest.mark.parametrize("name", LEXICAL)
 def test_at_least_five_decoys_of_each_class_correlate_with_a_paid_word(name: str, seed: int):

@@ -100,7 +100,7 @@ def test_pure_noise_pays_for_nothing(n_prompts: int, size: int):
     assert false <= 1
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_pure_noise_pays_for_nothing_in_many_worlds():
     false = 0
     for seed in range(100, 140):
@@ -323,7 +323,7 @@ def test_draws_are_found_again_from_the_reward_and_its_answers(length: float):
         drawn_again(*given, world.returns[::-1], world.prompt, 100, 3)
 
 
-@pytest.mark.slow
+@pytest.mark.slow_extra
 def test_about_95_percent_of_the_intervals_cover_the_planted_weights():
     planted, covered = {"w2": -1.5, "w5": 1.5}, []
     many_draws = Fitting(bootstrap_draws=500)
