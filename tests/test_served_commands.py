@@ -66,9 +66,12 @@ class Stand:
         return irl("parity", *asked, "--out", out, *(more or TIGHT))
 
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.is_gradient_checkpointing.:FutureWarning",  # peft asks by the old name
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore:.is_gradient_checkpointing.:FutureWarning",  # peft asks by the old name
+    ),
+]
 
 
 @pytest.fixture(scope="module")

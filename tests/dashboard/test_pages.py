@@ -36,6 +36,8 @@ import dashboard.__main__, dashboard.views.run
 print(json.dumps([name for name in {heavy!r} if name in sys.modules]))
 """
 
+pytestmark = pytest.mark.slow
+
 
 def run_page() -> None:
     from dashboard.views import run

@@ -16,6 +16,8 @@ from irl.engine.cluster_plan import (
 )
 from irl.engine.cluster_simulation import Course, simulate
 
+pytestmark = pytest.mark.slow
+
 NEVER = math.inf
 WORK = Work(responses=1000 * 2048)
 "1,000 shards"

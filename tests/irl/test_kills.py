@@ -85,6 +85,7 @@ def goes_on_after_kills(pair: PolicyPair, folder: Path, n_kills: int, seed: int)
     return left
 
 
+@pytest.mark.slow
 def test_three_kills_change_no_byte(pair: PolicyPair, tmp_path: Path):
     goes_on_after_kills(pair, tmp_path, 3, seed=0)
 

@@ -109,6 +109,7 @@ def test_prompts_that_were_not_tried_are_not_picked_and_leave_regret_unknown():
     assert np.isfinite(lost).tolist() == [False, True, False]
 
 
+@pytest.mark.slow
 def test_outcomes_of_trials_at_random_are_those_of_all_on_average():
     """Replay: what was tried by chance stands for what was not."""
     whole = np.tile(np.array([0.9, 0.3, 0.3, 0.3]), (4000, 1))
@@ -145,6 +146,7 @@ def test_a_constant_per_prompt_is_free_in_comparisons_and_decides_the_choice():
     )
 
 
+@pytest.mark.slow
 def test_probabilities_that_come_true_are_calibrated_and_others_are_not():
     generator = np.random.default_rng(7)
     p = generator.random(20_000)

@@ -178,6 +178,7 @@ def test_so_many_requests_at_once_and_no_more(
 # --- what may pass ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_failures_at_random_change_no_number(
     seed: int, model: PreTrainedModel, sequences: list[TokenSequence]
@@ -573,6 +574,7 @@ def tables(pair: PolicyPair, folder: Path) -> tuple[pa.Table, pa.Table]:
     return drawn, pa.concat_tables(score_parts(pair, slices(sequences, 3), work))
 
 
+@pytest.mark.slow
 def test_a_run_with_failures_and_a_death_on_the_way_ends_as_one_without(
     model: PreTrainedModel, tmp_path: Path
 ):
