@@ -11,7 +11,10 @@ from irl.policies.pair import PolicyPair, load_pair
 from irl.tensors import TokenSequence
 from tests import fakes
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning"),
+]
 SEQUENCE = TokenSequence((1, 5), (7, 9, 2))
 
 

@@ -196,6 +196,7 @@ def test_failures_at_random_change_no_number(
     assert any("429" in name for name in again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["429", "500", "503", "408", "cut", "drop", "hang"])
 def test_what_passes_is_tried_again(
     fault: str, model: PreTrainedModel, sequences: list[TokenSequence]
@@ -503,6 +504,7 @@ def test_answers_end_with_their_end_token_or_at_the_limit(model: PreTrainedModel
     assert all(not ends & set(answer[:-1]) for answer in answers)
 
 
+@pytest.mark.slow
 def test_copies_of_a_prompt_get_answers_of_their_own_the_same_ones_each_time(
     model: PreTrainedModel,
 ):
