@@ -28,3 +28,9 @@ class ServerError(IrlError):
 
 class RunError(IrlError, OSError):
     """A run folder that cannot be read or written."""
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says in one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__

@@ -16,9 +16,10 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from explain.jobs.result_rows import Making, Measured, counted
 from irl.bootstrap import from_sums, ratio
-from irl.engine.cluster_plan import HOUR, MOST_TRIES, Cluster, Plan, Work, plan
+from irl.engine.cluster_plan import HOUR, Cluster, Plan, Work, plan
 from irl.engine.cluster_simulation import Course, simulate
 from irl.engine.cluster_sizes import sizes
+from irl.engine.settings import MOST_TRIES
 from irl.errors import InputError
 from irl.records import Estimate, ResultRow
 

@@ -20,8 +20,7 @@ from explain.jobs.workbench_reward import Drawing, Kept, PricedReward
 from explain.jobs.workbench_scores import Bench
 from irl.config import AuditSettings
 from irl.data import read_prompts
-from irl.errors import InputError, IrlError
-from irl.policies.load import first_line
+from irl.errors import InputError, IrlError, first_line
 from irl.policies.pair import PolicyPair, load_pair
 from irl.policies.quiet import quiet_libraries
 from irl.records import AuditReport, Caveat

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from irl.engine.settings import MOST_TRIES
 from irl.errors import InputError
 
 HOUR = 3600.0
-MOST_TRIES = 3
-"of a shard"
 LLAMA_3_NODE_MTBF_SECONDS = 54 * 24 * HOUR * (16384 / 8) / 419
 "419 unexpected interruptions in 54 days on 16,384 GPUs, 8 a node (Llama 3, arXiv:2407.21783)"
 

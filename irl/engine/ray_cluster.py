@@ -10,8 +10,7 @@ from irl.engine.on_ray import OnRay
 from irl.engine.ray_room import Room, check_room
 from irl.engine.reach import address_of, refuse_unreachable
 from irl.engine.settings import EngineSettings
-from irl.errors import InputError
-from irl.policies.load import first_line
+from irl.errors import InputError, first_line
 from irl.policies.threads import keep_to_cores
 
 _ENVIRONMENT = {

@@ -19,11 +19,9 @@ from typing import Any, TypeVar
 
 from irl.engine.ray_room import Room, nodes_alive
 from irl.engine.ray_worker import Call, Started, Worker
-from irl.errors import IrlError, RunError
-from irl.policies.load import first_line
+from irl.engine.settings import MOST_TRIES
+from irl.errors import IrlError, RunError, first_line
 
-MOST_TRIES = 3
-"Of a piece of work whose worker is lost; likewise of starting a worker, for each that is wanted"
 PATIENCE_SECONDS = 900.0
 "How long to wait for a node that has room for a worker, where none has any more"
 SILENCE_SECONDS = 30.0

@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from irl.config import Sampling
 from irl.policies.exact import out_of_memory, packed_nats, packs_are_exact
@@ -43,6 +45,15 @@ def score_policy(
             _LOG.warning("Out of memory; going on with %d tokens at once.", row_tokens // 2)
         waiting = [index for index in waiting if index not in done]
     return nats
+
+
+def response_nats(
+    policy: Policy, sequences: Sequence[TokenSequence], sampling: Sampling
+) -> NDArray[np.float64]:
+    """Log-probability of each response as a whole: its nats, summed in float64."""
+    return np.array(
+        [float(one.double().sum()) for one in score_policy(policy, sequences, sampling)]
+    )
 
 
 def scoring_facts(**policies: Policy) -> dict[str, object]:

@@ -7,6 +7,9 @@ from pydantic import Field, field_validator
 from irl.config import Settings
 from irl.errors import InputError
 
+MOST_TRIES = 3
+"Of a piece of work whose worker is lost; likewise of starting a worker, for each that is wanted"
+
 
 class EngineSettings(Settings):
     """An engine and what its workers take."""

@@ -21,7 +21,7 @@ from irl.evaluation.trust import (
     worse,
 )
 from irl.records import Estimate
-from irl.records.trust import Colour, TrustGroup, TrustMeasures
+from irl.records.trust import Colour, Signal, TrustGroup, TrustMeasures
 from irl.rewards.words import words
 
 Array = NDArray[np.float64]
@@ -104,10 +104,13 @@ class Judgement:
     auc: Estimate | None
     "of distance on what was planted for it"
 
+    def signals(self, measures: TrustMeasures) -> list[Signal]:
+        """Some measures in their bands."""
+        return as_detected(signals(measures, self.limits, self.accuracy), self.auc)
+
     def colour(self, measures: TrustMeasures) -> Colour:
         """The light of some measures."""
-        given = signals(measures, self.limits, self.accuracy)
-        return lamp(as_detected(given, self.auc)).colour
+        return lamp(self.signals(measures)).colour
 
 
 def grouped(

@@ -32,10 +32,8 @@ from irl.evaluation.triage import (
 )
 from irl.evaluation.trust import (
     Limits,
-    as_detected,
     lamp,
     limit_of,
-    signals,
     spread,
     uncertainty,
 )
@@ -101,7 +99,8 @@ class Examined:
     "how many others there are"
     seen: Seen
     sorted: Sorted
-    limits: Limits
+    judged: Judgement
+    "what the measures were held to"
     measures: TrustMeasures
     signals: list[Signal]
 
@@ -170,13 +169,13 @@ def examined(
         sort.distance,
     )
     limits = Limits(len(grounds.fitted), limit_of(spread(grounds.margins)), around.limit)
-    right = accuracy_of(grounds, settings.seed)
+    judged = Judgement(limits, _accuracy_of(grounds, settings.seed), around.detectors[0].auc)
     measures = measured(seen, limits, seed=settings.seed)
-    given = as_detected(signals(measures, limits, right), around.detectors[0].auc)
-    return Examined(found, written, ours, odd, seen, sort, limits, measures, given)
+    given = judged.signals(measures)
+    return Examined(found, written, ours, odd, seen, sort, judged, measures, given)
 
 
-def accuracy_of(grounds: Grounds, seed: int) -> Estimate | None:
+def _accuracy_of(grounds: Grounds, seed: int) -> Estimate | None:
     """Of the mean of the members on the held-out pairs."""
     right = wins(grounds.margins.mean(0))
     return share(mean_of(right, grounds.held_out.cluster, seed))
@@ -196,8 +195,6 @@ def answer(
     found, seed = one.drawn, settings.seed
     log_refused(run, found.source, found.refused)
     groups = groups_of([row.text for row in found.typed], [row.type for row in found.typed])
-    right, detectors = accuracy_of(grounds, seed), around.detectors
-    judged = Judgement(one.limits, right, detectors[0].auc)
     report = TrustReport(
         schema=TRUST_SCHEMA,
         run_id=run.run_id,
@@ -211,14 +208,14 @@ def answer(
         own_nats_per_token=one.written.own,
         fitted_answers=len(grounds.fitted),
         held_out_pairs=len(grounds.held_out),
-        held_out_accuracy=right,
+        held_out_accuracy=one.judged.accuracy,
         neighbours=settings.neighbours,
         lamp=lamp(one.signals),
         signals=one.signals,
         measures=one.measures,
-        groups=grouped(one.seen, judged, groups, seed),
+        groups=grouped(one.seen, one.judged, groups, seed),
         triage=_counts(one.sorted.triage, one.ours.prompt, seed),
-        detectors=detectors,
+        detectors=around.detectors,
         input={"refused_rows": len(found.refused), "scored_not_finite": one.not_finite},
         caveats=(
             *_caveats(settings, grounds, apart=one.written.apart),

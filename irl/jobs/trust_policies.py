@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from irl.config import Loading, Sampling
-from irl.engine.scoring import score_policy
+from irl.engine.scoring import response_nats
 from irl.errors import InputError
 from irl.jobs.trust_grounds import Grounds
 from irl.jobs.trust_settings import TrustSettings
@@ -80,12 +80,12 @@ class Policies:
         self, sequences: Sequence[TokenSequence], sampling: Sampling
     ) -> tuple[Array, Array | None]:
         """Log-probability of each under the data's policies together, and under the policy."""
-        known = {id(one): _sums(one, sequences, sampling) for one in self.data}
+        known = {id(one): response_nats(one, sequences, sampling) for one in self.data}
         data = mixed(np.stack(list(known.values())))
         if self.policy is None:
             return data, None
         own = known.get(id(self.policy))
-        return data, _sums(self.policy, sequences, sampling) if own is None else own
+        return data, response_nats(self.policy, sequences, sampling) if own is None else own
 
 
 def mixed(nats: Array) -> Array:
@@ -180,8 +180,3 @@ def _recorded(run: Path) -> Pair | RecoveryReport | None:
     if (run / "recovery.json").is_file():
         return read_record(run / "recovery.json", RecoveryReport)
     return None
-
-
-def _sums(policy: Policy, sequences: Sequence[TokenSequence], sampling: Sampling) -> Array:
-    found = score_policy(policy, sequences, sampling)
-    return np.array([float(one.double().sum()) for one in found])

@@ -6,7 +6,7 @@ chat template (`<user>message<bot>answer`), and a plain line.
 
 import random
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,10 +137,19 @@ def fit_language_model(
 
 def save_rounded(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Store a model in float16 with its tokenizer, whole or not at all."""
+
+    def write(partial: Path) -> None:
+        model.half().save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+
+    write_folder(folder, write)
+
+
+def write_folder(folder: Path, write: Callable[[Path], object]) -> None:
+    """Write a folder whole or not at all, in place of one that is there."""
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    model.half().save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
+    write(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
 

@@ -35,7 +35,13 @@ from irl.organisms.bed import (
     training_prompts,
 )
 from irl.organisms.grammar import Speaker, WorldPrompt
-from irl.organisms.language import Fitting, chat_text, fit_language_model, save_rounded
+from irl.organisms.language import (
+    Fitting,
+    chat_text,
+    fit_language_model,
+    save_rounded,
+    write_folder,
+)
 from irl.organisms.nulls import Tuning
 from irl.organisms.planted import Plant, plants
 from irl.organisms.prompt_files import write_prompts
@@ -113,10 +119,7 @@ def _align(work: Planting, attempt: int = 0) -> None:
     seed = work.bed.seed + SEEDS_APART * attempt
     plant, start = work.plant, work.folder / "reference"
     if plant.method == "none":
-        copied = work.aligned.with_name(f".{work.aligned.name}")
-        shutil.rmtree(copied, ignore_errors=True)  # of a kill
-        shutil.copytree(start.resolve(), copied)
-        copied.rename(work.aligned)
+        write_folder(work.aligned, lambda partial: shutil.copytree(start.resolve(), partial))
         return
     if plant.method == "sft":
         fine_tune(work.bed, start, work.aligned, Tuning())

@@ -10,7 +10,7 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from irl.errors import PolicyError
+from irl.errors import PolicyError, first_line
 from irl.policies.served_file import names_server
 
 _READING = ("*.json", "*.model", "*.jinja", "*.txt", "*.py")
@@ -136,7 +136,7 @@ def _download(source: str, revision: str | None, files: Sequence[str]) -> Path:
             "or within reach; check the path, or download the model first."
         ) from None
     except (HfHubHTTPError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise PolicyError(
             f"There is no directory {source}, and the hub did not give a model of that name "
             f"({reason}); check the spelling."

@@ -21,9 +21,9 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from irl.config import Dtype, Loading
-from irl.errors import PolicyError
+from irl.errors import PolicyError, first_line
 from irl.policies.checkpoint import Location, files_sha256, locate
-from irl.policies.load import first_line, load_full, refuse_non_finite
+from irl.policies.load import load_full, refuse_non_finite
 from irl.policies.policy import Policy
 from irl.policies.template import PromptText, encode_answers, has_template
 from irl.tensors import TokenSequence, by_length, right_padded

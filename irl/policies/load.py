@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from irl.config import Loading
-from irl.errors import PolicyError
+from irl.errors import PolicyError, first_line
 from irl.policies.checkpoint import Location, files_sha256
 from irl.policies.policy import Policy
 from irl.records import Checkpoint
@@ -235,9 +235,3 @@ def _refuse_other_head(policy: Policy) -> None:
             f"The logits of {policy.checkpoint.source} are not its output embedding applied to its "
             f"last hidden states (difference {gap:.2g}); this architecture is not supported yet."
         )
-
-
-def first_line(error: BaseException) -> str:
-    """What a library's error says in one line."""
-    lines = str(error).strip().splitlines()
-    return lines[0].strip() if lines else type(error).__name__

@@ -10,9 +10,9 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from irl.config import Loading
-from irl.errors import PolicyError
+from irl.errors import PolicyError, first_line
 from irl.policies.checkpoint import Location
-from irl.policies.load import describe, first_line, read_tokenizer, refuse_unsuitable_adapter
+from irl.policies.load import describe, read_tokenizer, refuse_unsuitable_adapter
 from irl.policies.policy import Policy
 
 NOWHERE = torch.device("meta")

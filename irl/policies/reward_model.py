@@ -21,9 +21,9 @@ from transformers import (
 )
 
 from irl.config import Loading
-from irl.errors import PolicyError
+from irl.errors import PolicyError, first_line
 from irl.policies.checkpoint import files_sha256, locate
-from irl.policies.load import first_line, read_tokenizer, refuse_missing, refuse_non_finite
+from irl.policies.load import read_tokenizer, refuse_missing, refuse_non_finite
 from irl.policies.template import PromptText, encode_answers
 from irl.tensors import TokenSequence
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from irl.config import Sampling
 from irl.engine.local import draw_answers
-from irl.engine.scoring import score_policy
+from irl.engine.scoring import response_nats
 from irl.errors import InputError
 from irl.policies.pieces import response_text
 from irl.policies.policy import Policy
@@ -157,8 +157,7 @@ class Watch:
 
     def _nats(self, policy: Policy, drawn: Sequence[Ids]) -> Array:
         sequences = [TokenSequence(p, a) for p, a in zip(self.encoded, drawn, strict=True)]
-        nats = score_policy(policy, sequences, self.sampling)
-        return np.array([float(one.double().sum()) for one in nats])
+        return response_nats(policy, sequences, self.sampling)
 
     def _drawn(self, policy: Policy) -> list[Ids]:
         generator = torch.Generator().manual_seed(self.seed)

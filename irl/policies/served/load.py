@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from transformers import AutoConfig, GenerationConfig
 
 from irl.config import Loading
-from irl.errors import InputError, PolicyError
+from irl.errors import InputError, PolicyError, first_line
 from irl.policies.checkpoint import Location, files_sha256, locate
-from irl.policies.load import first_line, read_tokenizer
+from irl.policies.load import read_tokenizer
 from irl.policies.served.client import Client
 from irl.policies.served.policy import Reader, ServedPolicy
 from irl.policies.served_file import Served, beside, read_served
